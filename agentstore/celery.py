@@ -1,0 +1,31 @@
+"""The Celery application and the beat schedule as one table."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
+
+app = Celery("agentstore")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# (task, every so many seconds)
+BEAT = [
+    ("sandbox.tasks.tend_pool", 5),
+    ("sandbox.tasks.reap_sandboxes", 15),
+    ("marketplace.shopping.tasks.reap_turns", 5),
+    ("marketplace.shopping.tasks.expire_checkouts", 60),
+    ("marketplace.catalog.tasks.index_outbox", 2),
+    ("marketplace.publishing.tasks.resume_submissions", 60),
+    ("marketplace.ranking.tasks.mature_conversions", 3600),
+    ("marketplace.ranking.tasks.fit_ranking", 3600),
+    ("billing.tasks.post_due_events", 10),
+    ("billing.tasks.dispatch_webhook_events", 10),
+]
+
+app.conf.beat_schedule = {
+    name.rsplit(".", 1)[1]: {"task": name, "schedule": seconds} for name, seconds in BEAT
+}

@@ -1,0 +1,253 @@
+"""All settings, read from the environment. docs/operations/settings.md describes each one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# What the embedded services' launcher wrote; the environment itself wins over it.
+_services = Path(env.str("AGENTSTORE_SERVICES_ENV", str(BASE_DIR / ".run" / "services.env")))
+if _services.is_file():
+    env.read_env(str(_services), overwrite=False)
+
+TESTING = "pytest" in sys.modules
+DEBUG = env.bool("DEBUG", False)
+# "live" refuses everything that is only safe on a developer's machine (see agentstore/checks.py).
+MODE = env.str("AGENTSTORE_MODE", "development")
+LIVE = MODE == "live"
+SECRET_KEY = env.str("SECRET_KEY", "" if LIVE else "development-only-secret-key-never-for-live-use-0000")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000")
+SITE_NAME = env.str("SITE_NAME", "Agent Store")
+
+# Where running parts meet: Unix sockets of sandboxes and of the gateway. Short, since such a path has 107 bytes.
+RUN_DIR = Path(env.str("AGENTSTORE_RUN_DIR", str(Path(tempfile.gettempdir()) / f"agentstore-{os.getuid()}")))
+# What must outlive a restart and is not in the database: bundles, photographs, the search index.
+DATA_DIR = Path(env.str("AGENTSTORE_DATA_DIR", str(BASE_DIR / ".run" / "data")))
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "rest_framework",
+    "drf_spectacular",
+    "agentstore",
+    "agentstore.identity",
+    "billing",
+    "sandbox",
+    "marketplace.catalog",
+    "marketplace.publishing",
+    "marketplace.ranking",
+    "marketplace.shopping",
+    "marketplace.gateway",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "agentstore.kit.middleware.StoreErrorMiddleware",
+]
+
+# The gateway process sets its own: only what a sandboxed agent may reach.
+ROOT_URLCONF = env.str("AGENTSTORE_ROOT_URLCONF", "agentstore.urls")
+ASGI_APPLICATION = "agentstore.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "agentstore.identity.context.workspaces",
+            ],
+            "builtins": ["agentstore.kit.templatetags.kit"],
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        **env.db_url("DATABASE_URL", default="postgres://agentstore@127.0.0.1:5432/agentstore"),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+if not TESTING:
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL_SIZE", 16),
+        "timeout": 15,
+    }
+# A developer may run several suites side by side on one server.
+DATABASES["default"]["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", "test_agentstore")}
+VALKEY_URL = env.str("VALKEY_URL", "redis://127.0.0.1:6379/0")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": VALKEY_URL}}
+
+AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = False
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_URL.startswith("https") else "http"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Agent Store <store@localhost>")
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+MEDIA_ROOT = DATA_DIR / "media"
+MEDIA_URL = "media/"
+WHITENOISE_USE_FINDERS = not LIVE
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if LIVE
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https")
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", False)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0)
+if env.bool("BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "agentstore.kit.api.exception_handler",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Agent Store", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+CELERY_BROKER_URL = VALKEY_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "marketplace.catalog.tasks.index_*": {"queue": "index"},
+    "sandbox.tasks.*": {"queue": "sandbox"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "global_keyprefix": env.str("CELERY_KEY_PREFIX", "agentstore:"),
+}
+
+# Tasks by name where a lower room's work goes on in a higher one.
+REHEARSAL_TASK = "marketplace.shopping.tasks.rehearse_submission"
+PROCESSOR_EVENT_TASKS = {
+    "payment_intent.": "marketplace.shopping.tasks.settle_payment_event",
+    "charge.": "marketplace.shopping.tasks.settle_payment_event",
+    "refund.": "marketplace.shopping.tasks.settle_payment_event",
+}
+
+# Sandbox
+SANDBOX_DRIVER = env.str("SANDBOX_DRIVER", "auto")
+SANDBOX_WARM_FLOOR = env.int("SANDBOX_WARM_FLOOR", 1)
+SANDBOX_MAX = env.int("SANDBOX_MAX", 24)
+GATEWAY_SOCKET_DIR = RUN_DIR / "gateway"
+
+# Conversations
+TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", 15)
+PSEUDONYM_KEY = env.str("PSEUDONYM_KEY", SECRET_KEY)
+
+# Money
+STORE_CURRENCY = env.str("STORE_CURRENCY", "USD")
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "" if LIVE else "sk_test_standin")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com" if LIVE else "http://127.0.0.1:8420")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "" if LIVE else "whsec_development")
+PPCV_QUARANTINE_SECONDS = env.int("PPCV_QUARANTINE_SECONDS", 600)
+RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
+
+# Model server for agents: anything OpenAI-compatible; nothing depends on its being there.
+MODEL_BASE_URL = env.str("MODEL_BASE_URL", "")
+MODEL_API_KEY = env.str("MODEL_API_KEY", "")
+MODEL_NAME = env.str("MODEL_NAME", "")
+
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+from agentstore.logs import logging_config  # noqa: E402  (needs nothing of Django; kept beside the settings it serves)
+
+LOGGING = logging_config(level=LOG_LEVEL, json_lines=env.bool("LOG_JSON", LIVE))
+
+UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}
