@@ -1,0 +1,34 @@
+"""The shopper's side: conversations, recommendations, cart, orders, consent."""
+
+from marketplace.shopping.models.cart import Cart, CartLine
+from marketplace.shopping.models.conversation import Conversation, Message, ToolCall, Turn
+from marketplace.shopping.models.order import (
+    Attribution,
+    Checkout,
+    Order,
+    OrderLine,
+    OrderStatusChange,
+    Refund,
+    RefundLine,
+)
+from marketplace.shopping.models.recommendation import Recommendation
+from marketplace.shopping.models.shopper import Consent, Shopper
+
+__all__ = [
+    "Attribution",
+    "Cart",
+    "CartLine",
+    "Checkout",
+    "Consent",
+    "Conversation",
+    "Message",
+    "Order",
+    "OrderLine",
+    "OrderStatusChange",
+    "Recommendation",
+    "Refund",
+    "RefundLine",
+    "Shopper",
+    "ToolCall",
+    "Turn",
+]

@@ -1,0 +1,180 @@
+"""One checkout, an order per merchant in it, and which conversation brought each line about."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from agentstore.identity.models import Organization
+from agentstore.kit.clock import now
+from agentstore.kit.ids import new_id
+from marketplace.catalog.models import Offer
+from marketplace.shopping.models.conversation import Conversation
+from marketplace.shopping.models.recommendation import Recommendation
+from marketplace.shopping.models.shopper import Shopper
+
+
+class Checkout(models.Model):
+    """One payment for a whole cart. Stock is taken when it opens and returned if it fails or expires."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Waiting for payment"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Payment failed"
+        EXPIRED = "expired", "Expired"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, related_name="checkouts")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
+    currency = models.CharField(max_length=3)
+    total_micros = models.BigIntegerField()
+    payment_ref = models.CharField(max_length=80, blank=True, help_text="the processor's payment intent")
+    opened_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payment_ref"], condition=~models.Q(payment_ref=""), name="one_checkout_per_payment"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"checkout {self.id}"
+
+
+class Order(models.Model):
+    """What one merchant owes one shopper."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting for payment"
+        PAID = "paid", "Paid"
+        CANCELLED = "cancelled", "Cancelled"
+        REFUNDED = "refunded", "Refunded"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    number = models.CharField(max_length=20, unique=True, help_text="for people")
+    checkout = models.ForeignKey(Checkout, on_delete=models.PROTECT, related_name="orders")
+    shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, related_name="orders")
+    merchant = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="orders")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    currency = models.CharField(max_length=3)
+    total_micros = models.BigIntegerField()
+    ship_to = models.JSONField(default=dict, help_text="name and address; for this merchant alone")
+    placed_at = models.DateTimeField(default=now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-placed_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["checkout", "merchant"], name="one_order_per_merchant_and_checkout"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class OrderLine(models.Model):
+    """An offer bought, at the price read when the checkout opened."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="+")
+    title = models.CharField(max_length=300)
+    category = models.SlugField(max_length=60, blank=True)
+    quantity = models.PositiveIntegerField()
+    unit_price_micros = models.BigIntegerField()
+    recommendation = models.ForeignKey(Recommendation, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.title}"
+
+    @property
+    def ref(self) -> str:
+        """How ledger and ranking name this line."""
+        return f"line:{self.pk}"
+
+    @property
+    def total_micros(self) -> int:
+        """Quantity times unit price, in micro-units."""
+        return self.quantity * self.unit_price_micros
+
+
+class OrderStatusChange(models.Model):
+    """Who moved an order to which status, when and why."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="status_changes")
+    from_status = models.CharField(max_length=10, blank=True)
+    to_status = models.CharField(max_length=10)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
+
+
+class Attribution(models.Model):
+    """The conversation that an order line is credited to, and by which rule."""
+
+    class Rule(models.TextChoices):
+        CARD = "card", "Bought from the agent's card"
+        SAME_VARIANT = "same_variant", "The agent recommended it within the attribution window"
+
+    line = models.OneToOneField(OrderLine, on_delete=models.CASCADE, related_name="attribution")
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="attributions")
+    recommendation = models.ForeignKey(Recommendation, on_delete=models.PROTECT, related_name="attributions")
+    rule = models.CharField(max_length=14, choices=Rule.choices)
+    at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return f"{self.line_id} → {self.conversation_id}"
+
+
+class Refund(models.Model):
+    """Money going back for lines of one order; requested once, done when the processor says so."""
+
+    class Status(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="refunds")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.REQUESTED)
+    amount_micros = models.BigIntegerField()
+    processor_ref = models.CharField(max_length=80, blank=True)
+    reason = models.CharField(max_length=200)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    requested_at = models.DateTimeField(default=now)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-requested_at"]
+
+    def __str__(self) -> str:
+        return f"refund {self.id}"
+
+
+class RefundLine(models.Model):
+    """The part of a refund that concerns one order line."""
+
+    refund = models.ForeignKey(Refund, on_delete=models.CASCADE, related_name="lines")
+    line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, related_name="refund_lines")
+    quantity = models.PositiveIntegerField()
+    amount_micros = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["refund", "line"], name="one_refund_line_each")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_micros} of line {self.line_id}"
