@@ -12,208 +12,413 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('identity', '0001_users_and_organizations'),
+        ("identity", "0001_users_and_organizations"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         pgvector.django.VectorExtension(),
         migrations.CreateModel(
-            name='IndexOutbox',
+            name="IndexOutbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product_id', models.BigIntegerField()),
-                ('at', models.DateTimeField(default=agentstore.kit.clock.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("product_id", models.BigIntegerField()),
+                ("at", models.DateTimeField(default=agentstore.kit.clock.now)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Category',
+            name="Category",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(max_length=60, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='catalog.category')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=60, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="children",
+                        to="catalog.category",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'categories',
-                'ordering': ['name'],
+                "verbose_name_plural": "categories",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='FeedImport',
+            name="FeedImport",
             fields=[
-                ('id', models.UUIDField(default=agentstore.kit.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('file', models.FileField(upload_to='feeds/')),
-                ('filename', models.CharField(max_length=200)),
-                ('format', models.CharField(choices=[('csv', 'CSV'), ('tsv', 'TSV'), ('jsonl', 'JSON lines')], max_length=5)),
-                ('status', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', max_length=7)),
-                ('size', models.BigIntegerField(default=0, help_text='bytes')),
-                ('lines_read', models.PositiveIntegerField(default=0, help_text='where a restart goes on')),
-                ('accepted', models.PositiveIntegerField(default=0)),
-                ('changed', models.PositiveIntegerField(default=0)),
-                ('unchanged', models.PositiveIntegerField(default=0)),
-                ('refused', models.PositiveIntegerField(default=0)),
-                ('error', models.TextField(blank=True, help_text='why the whole feed could not be read')),
-                ('created_at', models.DateTimeField(default=agentstore.kit.clock.now)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='identity.organization')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=agentstore.kit.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("file", models.FileField(upload_to="feeds/")),
+                ("filename", models.CharField(max_length=200)),
+                (
+                    "format",
+                    models.CharField(
+                        choices=[("csv", "CSV"), ("tsv", "TSV"), ("jsonl", "JSON lines")], max_length=5
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("size", models.BigIntegerField(default=0, help_text="bytes")),
+                ("lines_read", models.PositiveIntegerField(default=0, help_text="where a restart goes on")),
+                ("accepted", models.PositiveIntegerField(default=0)),
+                ("changed", models.PositiveIntegerField(default=0)),
+                ("unchanged", models.PositiveIntegerField(default=0)),
+                ("refused", models.PositiveIntegerField(default=0)),
+                ("error", models.TextField(blank=True, help_text="why the whole feed could not be read")),
+                ("created_at", models.DateTimeField(default=agentstore.kit.clock.now)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imports",
+                        to="identity.organization",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='FeedImportStatusChange',
+            name="FeedImportStatusChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_status', models.CharField(blank=True, max_length=7)),
-                ('to_status', models.CharField(max_length=7)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('at', models.DateTimeField(default=agentstore.kit.clock.now)),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('feed_import', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='status_changes', to='catalog.feedimport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("from_status", models.CharField(blank=True, max_length=7)),
+                ("to_status", models.CharField(max_length=7)),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("at", models.DateTimeField(default=agentstore.kit.clock.now)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "feed_import",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="status_changes",
+                        to="catalog.feedimport",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at', 'id'],
+                "ordering": ["at", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('group_id', models.CharField(help_text="the feed's item_group_id, or the item's id", max_length=80)),
-                ('title', models.CharField(max_length=300)),
-                ('description', models.TextField(blank=True)),
-                ('brand', models.CharField(blank=True, max_length=120)),
-                ('attributes', models.JSONField(blank=True, default=dict)),
-                ('rating_value', models.DecimalField(blank=True, decimal_places=2, max_digits=3, null=True)),
-                ('rating_count', models.PositiveIntegerField(default=0)),
-                ('min_age', models.PositiveSmallIntegerField(default=0, help_text='years')),
-                ('status', models.CharField(choices=[('active', 'Active'), ('withheld', 'Withheld by the platform')], default='active', max_length=8)),
-                ('text_hash', models.CharField(blank=True, help_text='SHA-256 of the text that is embedded', max_length=64)),
-                ('created_at', models.DateTimeField(default=agentstore.kit.clock.now)),
-                ('updated_at', models.DateTimeField(default=agentstore.kit.clock.now)),
-                ('category', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='products', to='catalog.category')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='products', to='identity.organization')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "group_id",
+                    models.CharField(help_text="the feed's item_group_id, or the item's id", max_length=80),
+                ),
+                ("title", models.CharField(max_length=300)),
+                ("description", models.TextField(blank=True)),
+                ("brand", models.CharField(blank=True, max_length=120)),
+                ("attributes", models.JSONField(blank=True, default=dict)),
+                ("rating_value", models.DecimalField(blank=True, decimal_places=2, max_digits=3, null=True)),
+                ("rating_count", models.PositiveIntegerField(default=0)),
+                ("min_age", models.PositiveSmallIntegerField(default=0, help_text="years")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("withheld", "Withheld by the platform")],
+                        default="active",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "text_hash",
+                    models.CharField(
+                        blank=True, help_text="SHA-256 of the text that is embedded", max_length=64
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=agentstore.kit.clock.now)),
+                ("updated_at", models.DateTimeField(default=agentstore.kit.clock.now)),
+                (
+                    "category",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="products",
+                        to="catalog.category",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="products",
+                        to="identity.organization",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Media',
+            name="Media",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(help_text='below MEDIA_ROOT', max_length=120)),
-                ('alt', models.CharField(blank=True, max_length=300)),
-                ('width', models.PositiveIntegerField()),
-                ('height', models.PositiveIntegerField()),
-                ('position', models.PositiveSmallIntegerField(default=0)),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='media', to='catalog.product')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.CharField(help_text="below MEDIA_ROOT", max_length=120)),
+                ("alt", models.CharField(blank=True, max_length=300)),
+                ("width", models.PositiveIntegerField()),
+                ("height", models.PositiveIntegerField()),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="media",
+                        to="catalog.product",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'media',
-                'ordering': ['position', 'id'],
+                "verbose_name_plural": "media",
+                "ordering": ["position", "id"],
             },
         ),
         migrations.CreateModel(
-            name='TextEmbedding',
+            name="TextEmbedding",
             fields=[
-                ('text_hash', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('vector', pgvector.django.halfvec.HalfVectorField(dimensions=384)),
-                ('computed_at', models.DateTimeField(default=agentstore.kit.clock.now)),
+                ("text_hash", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("vector", pgvector.django.halfvec.HalfVectorField(dimensions=384)),
+                ("computed_at", models.DateTimeField(default=agentstore.kit.clock.now)),
             ],
             options={
-                'indexes': [pgvector.django.indexes.HnswIndex(fields=['vector'], name='text_embedding_hnsw', opclasses=['halfvec_cosine_ops'])],
+                "indexes": [
+                    pgvector.django.indexes.HnswIndex(
+                        fields=["vector"], name="text_embedding_hnsw", opclasses=["halfvec_cosine_ops"]
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Variant',
+            name="Variant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('item_id', models.CharField(help_text="the feed's id", max_length=80)),
-                ('sku', models.CharField(blank=True, max_length=80)),
-                ('gtin', models.CharField(blank=True, max_length=14)),
-                ('title', models.CharField(blank=True, help_text='its options in words; empty for the only one', max_length=300)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='identity.organization')),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='variants', to='catalog.product')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("item_id", models.CharField(help_text="the feed's id", max_length=80)),
+                ("sku", models.CharField(blank=True, max_length=80)),
+                ("gtin", models.CharField(blank=True, max_length=14)),
+                (
+                    "title",
+                    models.CharField(
+                        blank=True, help_text="its options in words; empty for the only one", max_length=300
+                    ),
+                ),
+                ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="identity.organization",
+                    ),
+                ),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="variants",
+                        to="catalog.product",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Offer',
+            name="Offer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('price_micros', models.BigIntegerField()),
-                ('list_price_micros', models.BigIntegerField(blank=True, null=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('stock', models.IntegerField(default=0)),
-                ('ships_to', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=2), blank=True, default=list, help_text='empty: everywhere', size=None)),
-                ('valid_from', models.DateTimeField(blank=True, null=True)),
-                ('valid_to', models.DateTimeField(blank=True, null=True)),
-                ('active', models.BooleanField(default=True)),
-                ('updated_at', models.DateTimeField(default=agentstore.kit.clock.now)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='identity.organization')),
-                ('variant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='offers', to='catalog.variant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("price_micros", models.BigIntegerField()),
+                ("list_price_micros", models.BigIntegerField(blank=True, null=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("stock", models.IntegerField(default=0)),
+                (
+                    "ships_to",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=2),
+                        blank=True,
+                        default=list,
+                        help_text="empty: everywhere",
+                        size=None,
+                    ),
+                ),
+                ("valid_from", models.DateTimeField(blank=True, null=True)),
+                ("valid_to", models.DateTimeField(blank=True, null=True)),
+                ("active", models.BooleanField(default=True)),
+                ("updated_at", models.DateTimeField(default=agentstore.kit.clock.now)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="offers",
+                        to="identity.organization",
+                    ),
+                ),
+                (
+                    "variant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="offers",
+                        to="catalog.variant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FeedRefusal',
+            name="FeedRefusal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.PositiveIntegerField(help_text='from 1, the header included')),
-                ('item_id', models.CharField(blank=True, max_length=80)),
-                ('code', models.CharField(max_length=40)),
-                ('message', models.CharField(max_length=300)),
-                ('feed_import', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refusals', to='catalog.feedimport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.PositiveIntegerField(help_text="from 1, the header included")),
+                ("item_id", models.CharField(blank=True, max_length=80)),
+                ("code", models.CharField(max_length=40)),
+                ("message", models.CharField(max_length=300)),
+                (
+                    "feed_import",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="refusals",
+                        to="catalog.feedimport",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['line', 'id'],
-                'constraints': [models.UniqueConstraint(fields=('feed_import', 'line'), name='one_refusal_per_line')],
+                "ordering": ["line", "id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("feed_import", "line"), name="one_refusal_per_line")
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(fields=['text_hash'], name='product_by_text'),
+            model_name="product",
+            index=models.Index(fields=["text_hash"], name="product_by_text"),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(fields=('owner', 'group_id'), name='one_product_per_group'),
+            model_name="product",
+            constraint=models.UniqueConstraint(fields=("owner", "group_id"), name="one_product_per_group"),
         ),
         migrations.AddConstraint(
-            model_name='media',
-            constraint=models.UniqueConstraint(fields=('product', 'path'), name='one_photograph_each'),
+            model_name="media",
+            constraint=models.UniqueConstraint(fields=("product", "path"), name="one_photograph_each"),
         ),
         migrations.AddIndex(
-            model_name='variant',
-            index=models.Index(condition=models.Q(('gtin', ''), _negated=True), fields=['gtin'], name='variant_by_gtin'),
+            model_name="variant",
+            index=models.Index(
+                condition=models.Q(("gtin", ""), _negated=True), fields=["gtin"], name="variant_by_gtin"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='variant',
-            constraint=models.UniqueConstraint(fields=('owner', 'item_id'), name='one_variant_per_item'),
+            model_name="variant",
+            constraint=models.UniqueConstraint(fields=("owner", "item_id"), name="one_variant_per_item"),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.UniqueConstraint(fields=('variant', 'merchant'), name='one_offer_per_merchant'),
+            model_name="offer",
+            constraint=models.UniqueConstraint(fields=("variant", "merchant"), name="one_offer_per_merchant"),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('price_micros__gt', 0)), name='price_above_zero'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price_micros__gt", 0)), name="price_above_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('stock__gte', 0)), name='stock_not_negative'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("stock__gte", 0)), name="stock_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('list_price_micros__isnull', True), ('list_price_micros__gt', models.F('price_micros')), _connector='OR'), name='list_price_above_price'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("list_price_micros__isnull", True),
+                    ("list_price_micros__gt", models.F("price_micros")),
+                    _connector="OR",
+                ),
+                name="list_price_above_price",
+            ),
         ),
     ]
