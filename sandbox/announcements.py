@@ -1,0 +1,68 @@
+"""Tells those who wait that a sandbox is ready (or failed) or that a place came free, through Valkey.
+
+An announcement only shortens a wait: who waits looks at the rows again anyway, so that a lost one costs no
+more than the time of a look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+import uuid
+
+import redis
+import redis.asyncio
+from django.conf import settings
+
+from sandbox.places import stack_name
+
+_KEEP_SECONDS = 30
+# More than ever wait for the same sandbox: the calls of one conversation.
+_COPIES = 4
+
+
+@functools.cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.VALKEY_URL)
+
+
+def _key(sandbox_id: uuid.UUID | None) -> str:
+    return f"sandbox:{stack_name()}:{'place' if sandbox_id is None else sandbox_id.hex}"
+
+
+def announce(sandbox_id: uuid.UUID) -> None:
+    """The sandbox's start has come to an end, good or bad."""
+    _push(_key(sandbox_id))
+
+
+def announce_place() -> None:
+    """A place came free."""
+    _push(_key(None))
+
+
+def _push(key: str) -> None:
+    try:
+        pipeline = _client().pipeline(transaction=False)
+        pipeline.lpush(key, *["1"] * _COPIES).ltrim(key, 0, 15).expire(key, _KEEP_SECONDS)
+        pipeline.execute()
+    except redis.RedisError:
+        return
+
+
+def wait(sandbox_id: uuid.UUID | None, *, seconds: float) -> None:
+    """Return when the sandbox (None: a place) is announced, at the latest after `seconds`."""
+    started = time.monotonic()
+    try:
+        _client().blpop([_key(sandbox_id)], timeout=seconds)
+    except redis.RedisError:
+        time.sleep(max(0.0, min(seconds, 0.1) - (time.monotonic() - started)))
+
+
+async def await_(sandbox_id: uuid.UUID | None, *, seconds: float) -> None:
+    """`wait` for async callers."""
+    try:
+        async with redis.asyncio.Redis.from_url(settings.VALKEY_URL) as client:
+            await client.blpop([_key(sandbox_id)], timeout=seconds)
+    except redis.RedisError:
+        await asyncio.sleep(min(seconds, 0.1))

@@ -1,0 +1,144 @@
+"""The per-sandbox directory: the agent's socket and its log, written by a program that we do not trust.
+
+The directory is a small tmpfs of its own where we may mount one, so that nothing in it can fill the host's
+disk. What lies in it is opened without following links and looked at before it is used: the agent can put
+anything there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import socket
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.failures import AgentFailure, Fault
+from sandbox.places import LOG_NAMES, SANDBOX_UID, door_dir, doors_root
+
+_SIZE = "size=1m,nr_inodes=32"
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MNT_DETACH = 2
+
+
+def prepare(sandbox_id: uuid.UUID) -> Path:
+    """An empty directory that the sandbox's user may write to; a tmpfs of 1 MiB where we are root."""
+    root = doors_root()
+    root.mkdir(parents=True, exist_ok=True)
+    # Only we pass; the sandbox comes in by a mount and does not need the path.
+    root.chmod(0o700)
+    remove(sandbox_id)
+    directory = door_dir(sandbox_id)
+    directory.mkdir()
+    if os.geteuid() == 0:
+        _mount_tmpfs(directory)
+        os.chown(directory, SANDBOX_UID, SANDBOX_UID)
+        directory.chmod(0o755)
+    else:
+        directory.chmod(0o777)
+    return directory
+
+
+def remove(sandbox_id: uuid.UUID) -> None:
+    """Nothing is left of the directory; safe to repeat."""
+    directory = door_dir(sandbox_id)
+    if not directory.exists():
+        return
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        while os.path.ismount(directory) and libc.umount2(os.fsencode(directory), _MNT_DETACH) == 0:
+            pass
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def left_behind() -> list[uuid.UUID]:
+    """The sandboxes that have a directory on this host."""
+    found = []
+    for entry in doors_root().glob("*"):
+        with contextlib.suppress(ValueError):
+            found.append(uuid.UUID(hex=entry.name))
+    return found
+
+
+def _mount_tmpfs(directory: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    if libc.mount(b"agentstore", os.fsencode(directory), b"tmpfs", flags, _SIZE.encode()) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(directory))
+
+
+@contextlib.contextmanager
+def open_socket(path: Path | str) -> Iterator[str]:
+    """A name under which exactly the checked socket can be connected to, however the directory changes
+    meanwhile.
+
+    The file is opened by O_PATH without following links, must be a socket, and must belong to the sandbox's
+    user or to us; `/proc/self/fd/N` then names that very inode. Raises AgentFailure `sandbox_gone` when there
+    is none, and `unsafe_socket` when something else lies there.
+    """
+    directory, name = os.path.split(os.fspath(path))
+    try:
+        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+        finally:
+            os.close(parent)
+    except OSError as missing:
+        raise AgentFailure(
+            "The agent's sandbox is gone.", fault=Fault.PLATFORM, code="sandbox_gone"
+        ) from missing
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid not in (SANDBOX_UID, os.geteuid()):
+            raise AgentFailure(
+                "The agent put something else in its socket's place.", fault=Fault.AGENT, code="unsafe_socket"
+            )
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def is_answering(path: Path | str) -> bool:
+    """Whether somebody accepts connections at the socket: the relay ends with the agent. Takes well under
+    1 ms.
+    """
+    try:
+        with open_socket(path) as name, socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(0.5)
+            connection.connect(name)
+            return True
+    except (AgentFailure, OSError):
+        return False
+
+
+def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:
+    """The last `limit` bytes of what the agent printed, with control characters taken out."""
+    text = b""
+    with contextlib.suppress(OSError):
+        parent = os.open(door_dir(sandbox_id), os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in LOG_NAMES:
+                text += _read_tail(parent, name, limit)
+        finally:
+            os.close(parent)
+    shown = text[-limit:].decode(errors="replace")
+    return "".join(c for c in shown if c in "\n\t" or c.isprintable())
+
+
+def _read_tail(parent: int, name: str, limit: int) -> bytes:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+    except OSError:
+        return b""
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return b""
+        return os.pread(descriptor, limit, max(0, found.st_size - limit))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""The contract that every driver keeps. `conformance.py` is its executable half.
+
+A driver runs an image as a hostile program: no network but loopback, no root, a read-only root file system,
+no new privileges, limits on memory, CPU, processes, open files and disk, and two doors only
+(docs/guides/container-contract.md). Only Celery tasks of the `sandbox` queue and management commands hold a
+driver; the web process never does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agentstore.kit.errors import Unavailable
+from sandbox.spec import RunSpec, Trust
+
+
+class DriverError(Unavailable):
+    """The engine answered with an error or not at all. Ours to repair; trying again may work."""
+
+    code = "engine_error"
+
+
+class NoDriver(Unavailable):
+    """No driver can run this here with its isolation proven, so third-party agents are refused."""
+
+    code = "no_driver"
+
+
+class ImageMissing(DriverError):
+    """The engine has no image of that id."""
+
+    code = "image_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One sandbox to be: its spec, its two doors, and the environment that the contract promises."""
+
+    sandbox_id: uuid.UUID
+    spec: RunSpec
+    stack: str
+    door_dir: Path
+    gateway_dir: Path
+    env: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a start gives: the driver's handle and the runtime that was chosen."""
+
+    handle: str
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What the engine says of one sandbox. `out_of_memory` only when the whole sandbox died of it."""
+
+    exists: bool
+    running: bool = False
+    exit_code: int | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A sandbox that the engine has, by its labels."""
+
+    handle: str
+    sandbox_id: uuid.UUID
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One isolation property: kept or broken, what was seen, and how to repair it."""
+
+    name: str
+    kept: bool
+    detail: str
+    fix: str = ""
+
+
+class Driver(Protocol):
+    """Runs sandboxes. Every method may raise DriverError; all are safe to repeat."""
+
+    name: str
+
+    def runtime_for(self, trust: Trust) -> str:
+        """The runtime for that much trust. Raises NoDriver when the operator's choice is not installed."""
+
+    def facts(self) -> list[Finding]:
+        """What can be known of the isolation without running anything."""
+
+    def start(self, launch: Launch) -> Started:
+        """Make and start the sandbox; it may not be ready yet. A leftover of the same id is removed first.
+
+        Raises ImageMissing when the engine does not have the image, NoDriver when its runtime is not
+        installed.
+        """
+
+    def state(self, handle: str) -> RunState:
+        """What has become of it. A handle that nothing is known of gives `exists=False`, no error."""
+
+    def stop(self, handle: str) -> None:
+        """Kill it and all its processes at once and remove it. It gets no time to object. Idempotent."""
+
+    def memory_bytes(self, handle: str) -> int | None:
+        """Bytes that it holds now, None when it is gone."""
+
+    def list_sandboxes(self, stack: str) -> Sequence[Found]:
+        """All sandboxes of a stack, running or not."""

@@ -1,0 +1,172 @@
+"""What is running, what ran, and why it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from agentstore.kit.clock import now
+from agentstore.kit.ids import new_id
+from sandbox.failures import Fault
+from sandbox.spec import RunSpec
+
+
+class Image(models.Model):
+    """An image that we built or inspected, named by the digest of its content."""
+
+    class Source(models.TextChoices):
+        BASE = "base", "Base image"
+        BUNDLE = "source", "Source bundle"
+        ARCHIVE = "archive", "Image archive"
+
+    image_id = models.CharField(primary_key=True, max_length=71)
+    source = models.CharField(max_length=8, choices=Source.choices)
+    digest = models.CharField(max_length=64, db_index=True, help_text="SHA-256 of what it was made from")
+    size = models.BigIntegerField(help_text="bytes, all layers")
+    labels = models.JSONField(default=dict, blank=True)
+    facts = models.JSONField(default=dict, blank=True, help_text="what the inspection found")
+    built_at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["-built_at"]
+
+    def __str__(self) -> str:
+        return f"{self.source} image {self.image_id[7:19]}"
+
+
+class SandboxQuerySet(models.QuerySet["Sandbox"]):
+    """Sandboxes by what they are good for."""
+
+    def live(self) -> SandboxQuerySet:
+        """Those that hold, or are about to hold, a place on a host."""
+        return self.filter(status__in=Sandbox.LIVE)
+
+    def warm(self, *, tenant: str, spec: RunSpec) -> SandboxQuerySet:
+        """Those that may be claimed for this tenant and spec, the oldest first."""
+        return self.filter(status=Sandbox.Status.WARM, tenant=tenant, spec_key=spec.fingerprint).order_by(
+            "ready_at"
+        )
+
+
+class Sandbox(models.Model):
+    """One container, bound to at most one claim in its life.
+
+    `tenant` (an agent's version) and `claim_key` (a conversation) are opaque here. The token itself is
+    nowhere: only its SHA-256 is stored.
+    """
+
+    class Status(models.TextChoices):
+        STARTING = "starting", "Starting"
+        WARM = "warm", "Warm"
+        CLAIMED = "claimed", "Claimed"
+        STOPPED = "stopped", "Stopped"
+        FAILED = "failed", "Failed"
+
+    LIVE: ClassVar = (Status.STARTING, Status.WARM, Status.CLAIMED)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    image_id = models.CharField(max_length=71)
+    tenant = models.CharField(max_length=100)
+    claim_key = models.CharField(max_length=100, blank=True)
+    spec = models.JSONField()
+    spec_key = models.CharField(max_length=32)
+    driver = models.CharField(max_length=20, blank=True)
+    runtime = models.CharField(max_length=20, blank=True)
+    host = models.CharField(max_length=120, blank=True)
+    handle = models.CharField(max_length=120, blank=True)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.STARTING)
+    token_hash = models.CharField(max_length=64, blank=True)
+    fault = models.CharField(max_length=8, choices=Fault.choices, blank=True)
+    failure_code = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    log_tail = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=now)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(
+        null=True, blank=True, help_text="when nothing of it was left on its host"
+    )
+
+    objects: ClassVar[models.Manager[Sandbox]] = SandboxQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["tenant", "spec_key", "ready_at"], condition=Q(status="warm"), name="sandbox_warm"
+            ),
+            models.Index(
+                fields=["status", "created_at"], condition=Q(status__in=["starting", "warm", "claimed"]),
+                name="sandbox_live",
+            ),
+            models.Index(fields=["ended_at"], condition=Q(removed_at=None), name="sandbox_unremoved"),
+        ]  # fmt: skip
+        constraints = [
+            models.UniqueConstraint(
+                fields=["claim_key"],
+                condition=~Q(claim_key="") & Q(status__in=["starting", "warm", "claimed"]),
+                name="one_live_sandbox_per_claim",
+            ),
+            models.UniqueConstraint(
+                fields=["token_hash"], condition=~Q(token_hash=""), name="one_sandbox_per_token"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"sandbox {self.id} ({self.status})"
+
+    @property
+    def run_spec(self) -> RunSpec:
+        """The spec that it was made by."""
+        return RunSpec.from_json(self.spec)
+
+    @property
+    def start_deadline(self) -> datetime:
+        """When a start that has not come to an end was lost with its worker."""
+        from datetime import timedelta
+
+        return self.created_at + timedelta(seconds=self.run_spec.start_seconds * 2 + 30)
+
+
+class SandboxStatusChange(models.Model):
+    """Who changed a sandbox's status, when and why."""
+
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="changes")
+    from_status = models.CharField(max_length=8, blank=True)
+    to_status = models.CharField(max_length=8, choices=Sandbox.Status.choices)
+    by = models.CharField(max_length=60)
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status or 'new'} → {self.to_status}"
+
+
+class PoolTarget(models.Model):
+    """How many warm sandboxes to keep for a tenant that is in demand."""
+
+    tenant = models.CharField(max_length=100)
+    spec = models.JSONField()
+    spec_key = models.CharField(max_length=32)
+    floor = models.PositiveSmallIntegerField()
+    updated_at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["tenant"]
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="one_pool_target_per_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.floor} warm for {self.tenant}"
+
+    @property
+    def run_spec(self) -> RunSpec:
+        """The spec that its sandboxes are made by."""
+        return RunSpec.from_json(self.spec)

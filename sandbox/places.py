@@ -1,0 +1,43 @@
+"""Where things of this stack are: its name, its sandboxes' doors, its relay."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+SOCKET_NAME = "agent.sock"
+LOG_NAMES = ("log.old", "log")
+# What agents run as: "nobody" of Debian. It owns nothing on any host.
+SANDBOX_UID = 65534
+
+
+def stack_name() -> str:
+    """What the containers of this installation are labelled with: SANDBOX_STACK, or one made from where it
+    lives.
+
+    Two stacks on one engine (a demo and a test run, say) never touch each other's containers.
+    """
+    if settings.SANDBOX_STACK:
+        return str(settings.SANDBOX_STACK)
+    database = connection.settings_dict
+    where = f"{settings.RUN_DIR}|{database['HOST']}|{database['PORT']}|{database['NAME']}"
+    return hashlib.sha256(where.encode()).hexdigest()[:12]
+
+
+def doors_root() -> Path:
+    """The directory of all per-sandbox directories."""
+    return Path(settings.RUN_DIR) / "sandboxes"
+
+
+def door_dir(sandbox_id: uuid.UUID) -> Path:
+    """The directory that one sandbox may write to: its socket and its log."""
+    return doors_root() / sandbox_id.hex
+
+
+def socket_path(sandbox_id: uuid.UUID) -> Path:
+    """Where the sandbox's relay listens for us. The agent can replace it: open it by `doors.connect` only."""
+    return door_dir(sandbox_id) / SOCKET_NAME
