@@ -31,12 +31,14 @@ class Exposure(models.Model):
     )
     session_ref = models.CharField(max_length=64)
     shopper_ref = models.CharField(max_length=64, blank=True)
+    excluded = models.CharField(max_length=40, blank=True, help_text="why it does not count; empty: it does")
     at = models.DateTimeField(default=now)
 
     class Meta:
         indexes = [
             models.Index(fields=["agent_id", "category", "at"], name="exposure_by_agent"),
             models.Index(fields=["at"], name="exposure_by_time"),
+            models.Index(fields=["session_ref", "at"], name="exposure_by_session"),
         ]
 
     def __str__(self) -> str:
@@ -69,10 +71,27 @@ class Conversion(models.Model):
         indexes = [
             models.Index(fields=["agent_id", "category", "status"], name="conversion_by_agent"),
             models.Index(fields=["status", "matures_at"], name="conversion_due"),
+            models.Index(fields=["agent_id", "buyer_ref", "occurred_at"], name="conversion_by_buyer"),
         ]
 
     def __str__(self) -> str:
         return f"{self.line_ref} ({self.status})"
+
+
+class ConversionChange(models.Model):
+    """When a conversion moved to which status and why; the store itself moves them, by its rules."""
+
+    conversion = models.ForeignKey(Conversion, on_delete=models.CASCADE, related_name="changes")
+    from_status = models.CharField(max_length=8, blank=True)
+    to_status = models.CharField(max_length=8)
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
 
 
 class Fit(models.Model):
@@ -105,6 +124,8 @@ class Score(models.Model):
     high = models.FloatField(help_text="97.5 % quantile of the posterior")
     conversions = models.FloatField(help_text="N, decayed with a half-life of 60 days")
     examined = models.FloatField(help_text="E, the decayed sum of examination probabilities")
+    orders = models.PositiveIntegerField(default=0, help_text="conversions counted, undecayed")
+    exposures = models.PositiveIntegerField(default=0, help_text="exposures counted, undecayed")
 
     class Meta:
         constraints = [

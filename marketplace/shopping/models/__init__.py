@@ -5,11 +5,13 @@ from marketplace.shopping.models.conversation import Conversation, Message, Tool
 from marketplace.shopping.models.order import (
     Attribution,
     Checkout,
+    CheckoutStatusChange,
     Order,
     OrderLine,
     OrderStatusChange,
     Refund,
     RefundLine,
+    RefundStatusChange,
 )
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
@@ -19,6 +21,7 @@ __all__ = [
     "Cart",
     "CartLine",
     "Checkout",
+    "CheckoutStatusChange",
     "Consent",
     "Conversation",
     "Message",
@@ -28,6 +31,7 @@ __all__ = [
     "Recommendation",
     "Refund",
     "RefundLine",
+    "RefundStatusChange",
     "Shopper",
     "ToolCall",
     "Turn",

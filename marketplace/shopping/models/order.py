@@ -8,6 +8,7 @@ from django.db import models
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
+from agentstore.kit.money import Money
 from marketplace.catalog.models import Offer
 from marketplace.shopping.models.conversation import Conversation
 from marketplace.shopping.models.recommendation import Recommendation
@@ -15,20 +16,25 @@ from marketplace.shopping.models.shopper import Shopper
 
 
 class Checkout(models.Model):
-    """One payment for a whole cart. Stock is taken when it opens and returned if it fails or expires."""
+    """One payment for a whole cart. Stock is taken when it opens, and returned once if it comes to nothing.
+
+    A declined card leaves it open, so that the shopper can try another; `decline` is the bank's answer.
+    """
 
     class Status(models.TextChoices):
         OPEN = "open", "Waiting for payment"
         PAID = "paid", "Paid"
-        FAILED = "failed", "Payment failed"
+        CANCELLED = "cancelled", "Given up"
         EXPIRED = "expired", "Expired"
+        RETURNED = "returned", "Paid too late and sent back"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, related_name="checkouts")
-    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.OPEN)
     currency = models.CharField(max_length=3)
     total_micros = models.BigIntegerField()
     payment_ref = models.CharField(max_length=80, blank=True, help_text="the processor's payment intent")
+    decline = models.CharField(max_length=60, blank=True, help_text="typed code of the last refused attempt")
     opened_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
@@ -38,11 +44,39 @@ class Checkout(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["payment_ref"], condition=~models.Q(payment_ref=""), name="one_checkout_per_payment"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["shopper"], condition=models.Q(status="open"), name="one_open_checkout"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=models.Q(status="open"), name="checkout_expiry")
         ]
 
     def __str__(self) -> str:
         return f"checkout {self.id}"
+
+    @property
+    def total(self) -> Money:
+        """What is paid, for all orders in it."""
+        return Money(self.total_micros, self.currency)
+
+
+class CheckoutStatusChange(models.Model):
+    """Who moved a checkout to which status, when and why."""
+
+    checkout = models.ForeignKey(Checkout, on_delete=models.CASCADE, related_name="status_changes")
+    from_status = models.CharField(max_length=9, blank=True)
+    to_status = models.CharField(max_length=9)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
 
 
 class Order(models.Model):
@@ -52,6 +86,7 @@ class Order(models.Model):
         PENDING = "pending", "Waiting for payment"
         PAID = "paid", "Paid"
         CANCELLED = "cancelled", "Cancelled"
+        PART_REFUNDED = "part_refunded", "Partly refunded"
         REFUNDED = "refunded", "Refunded"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -59,7 +94,7 @@ class Order(models.Model):
     checkout = models.ForeignKey(Checkout, on_delete=models.PROTECT, related_name="orders")
     shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, related_name="orders")
     merchant = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="orders")
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    status = models.CharField(max_length=13, choices=Status.choices, default=Status.PENDING)
     currency = models.CharField(max_length=3)
     total_micros = models.BigIntegerField()
     ship_to = models.JSONField(default=dict, help_text="name and address; for this merchant alone")
@@ -73,9 +108,23 @@ class Order(models.Model):
                 fields=["checkout", "merchant"], name="one_order_per_merchant_and_checkout"
             )
         ]
+        indexes = [
+            models.Index(fields=["shopper", "-placed_at"], name="order_by_shopper"),
+            models.Index(fields=["merchant", "-placed_at"], name="order_by_merchant"),
+        ]
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def ref(self) -> str:
+        """How the ledger names this order."""
+        return f"order:{self.pk}"
+
+    @property
+    def total(self) -> Money:
+        """The sum of its lines."""
+        return Money(self.total_micros, self.currency)
 
 
 class OrderLine(models.Model):
@@ -110,8 +159,8 @@ class OrderStatusChange(models.Model):
     """Who moved an order to which status, when and why."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="status_changes")
-    from_status = models.CharField(max_length=10, blank=True)
-    to_status = models.CharField(max_length=10)
+    from_status = models.CharField(max_length=13, blank=True)
+    to_status = models.CharField(max_length=13)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     reason = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField(default=now)
@@ -141,11 +190,13 @@ class Attribution(models.Model):
 
 
 class Refund(models.Model):
-    """Money going back for lines of one order; requested once, done when the processor says so."""
+    """Money going back for lines of one order: asked for, granted, done when the processor says so."""
 
     class Status(models.TextChoices):
-        REQUESTED = "requested", "Requested"
-        DONE = "done", "Done"
+        REQUESTED = "requested", "Asked for"
+        GRANTED = "granted", "On its way"
+        DONE = "done", "Sent back"
+        DECLINED = "declined", "Declined"
         FAILED = "failed", "Failed"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -160,9 +211,38 @@ class Refund(models.Model):
 
     class Meta:
         ordering = ["-requested_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["processor_ref"],
+                condition=~models.Q(processor_ref=""),
+                name="one_refund_per_ref",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"refund {self.id}"
+
+    @property
+    def ref(self) -> str:
+        """How ledger and processor name this refund."""
+        return f"refund:{self.pk}"
+
+
+class RefundStatusChange(models.Model):
+    """Who moved a refund to which status, when and why."""
+
+    refund = models.ForeignKey(Refund, on_delete=models.CASCADE, related_name="status_changes")
+    from_status = models.CharField(max_length=10, blank=True)
+    to_status = models.CharField(max_length=10)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
 
 
 class RefundLine(models.Model):
