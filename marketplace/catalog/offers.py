@@ -1,23 +1,40 @@
-"""Offers as PostgreSQL has them this instant: the only source of a price or a stock that anybody is shown."""
+"""Offers as PostgreSQL has them this instant, and changes of them by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import Prefetch, Q, QuerySet
 
-from agentstore.identity.models import reference
+from agentstore.identity.models import Organization, User, reference
 from agentstore.kit.clock import now
+from agentstore.kit.errors import Invalid, NotFound
+from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
-from marketplace.catalog.models import Offer, Product
+from marketplace.catalog.categories import top_level_slug
+from marketplace.catalog.media import photo_url
+from marketplace.catalog.models import Media, Offer, OfferChange, Product
+from marketplace.catalog.outbox import announce_products
+
+
+class InvalidOffer(Invalid):
+    """A price or stock that cannot be."""
+
+    code = "invalid_offer"
 
 
 @dataclass(frozen=True, slots=True)
 class OfferFact:
-    """What is true of an offer. `ships_to` holds ISO 3166-1 alpha-2 codes and is empty for everywhere."""
+    """What is true of an offer now. It says what is; grounding decides what may be shown.
+
+    `category` is the slug of the top-level category (what fees and rankings go by), `category_path` the names
+    from there down. `active` is False for an offer switched off or outside its dates. `ships_to` holds ISO
+    3166-1 alpha-2 codes; none means everywhere. `image_url` is the store's own address, or empty.
+    """
 
     offer_id: int
     variant_id: int
@@ -36,33 +53,31 @@ class OfferFact:
     active: bool
     withheld: bool
     image_url: str
+    category_path: tuple[str, ...] = field(default=())
 
     @property
     def merchant_ref(self) -> str:
         """How the ledger names the merchant."""
         return reference(self.merchant_id)
 
+    @property
+    def available(self) -> bool:
+        """Whether it could be bought at all: active, not withheld, in stock."""
+        return self.active and not self.withheld and self.stock > 0
 
-def read_offer(*, variant_id: int, offer_id: int | None = None) -> OfferFact | None:
-    """The named offer of a variant, or its best: in stock and in force first, then the lowest price.
-
-    None when there is no such variant, no offer for it, or the named offer is of another variant.
-    """
-    offers = _with_product().filter(variant_id=variant_id)
-    if offer_id is not None:
-        offers = offers.filter(pk=offer_id)
-    facts = [_fact(offer) for offer in offers]
-    return min(facts, key=_preference, default=None)
-
-
-def read_offers(*, offer_ids: Collection[int]) -> dict[int, OfferFact]:
-    """The offers by id, in one query for all; ids that do not exist are missing from the answer."""
-    return {offer.pk: _fact(offer) for offer in _with_product().filter(pk__in=offer_ids)}
+    @property
+    def public_ids(self) -> dict[str, str]:
+        """The ids that leave the store, by kind."""
+        return {
+            "product": public_id("prod", self.product_id),
+            "variant": public_id("var", self.variant_id),
+            "offer": public_id("off", self.offer_id),
+        }
 
 
-def in_force() -> Q:
+def in_force(at: datetime | None = None) -> Q:
     """A filter on offers: active and within their dates."""
-    instant = now()
+    instant = at or now()
     return (
         Q(active=True)
         & (Q(valid_from__isnull=True) | Q(valid_from__lte=instant))
@@ -70,23 +85,25 @@ def in_force() -> Q:
     )
 
 
-def _with_product() -> QuerySet[Offer]:
+def buyable() -> QuerySet[Offer]:
+    """Offers that can be bought now: in force, in stock, of products not withheld."""
+    return Offer.objects.filter(in_force(), stock__gt=0, variant__product__status=Product.Status.ACTIVE)
+
+
+def _with_all() -> QuerySet[Offer]:
     return Offer.objects.select_related("merchant", "variant__product__category").prefetch_related(
-        "variant__product__media"
+        Prefetch("variant__product__media", queryset=Media.objects.order_by("position", "id"))
     )
 
 
-def _preference(fact: OfferFact) -> tuple[bool, bool, int, int]:
-    return (not fact.active, fact.stock <= 0, fact.price.micros, fact.offer_id)
-
-
-def _fact(offer: Offer) -> OfferFact:
-    variant = offer.variant
-    product = variant.product
-    instant = now()
-    started = offer.valid_from is None or offer.valid_from <= instant
-    ended = offer.valid_to is not None and offer.valid_to <= instant
-    media = next(iter(product.media.all()), None)
+def fact(offer: Offer, *, at: datetime) -> OfferFact:
+    """An offer read with its variant, product and merchant, as a fact."""
+    variant, product = offer.variant, offer.variant.product
+    names = product.category.names if product.category else []
+    photos = list(product.media.all())
+    dated = (offer.valid_from is None or offer.valid_from <= at) and (
+        offer.valid_to is None or at < offer.valid_to
+    )
     return OfferFact(
         offer_id=offer.pk,
         variant_id=variant.pk,
@@ -94,17 +111,69 @@ def _fact(offer: Offer) -> OfferFact:
         merchant_id=offer.merchant_id,
         merchant_name=offer.merchant.name,
         title=f"{product.title}, {variant.title}" if variant.title else product.title,
-        options=variant.options,
+        options=dict(variant.options),
         brand=product.brand,
-        category=product.category.slug if product.category else "",
+        category=top_level_slug(names),
         price=offer.price,
-        list_price=None
-        if offer.list_price_micros is None
-        else Money(offer.list_price_micros, offer.currency),
+        list_price=offer.list_price,
         stock=offer.stock,
         ships_to=tuple(offer.ships_to),
         min_age=product.min_age,
-        active=offer.active and started and not ended,
+        active=offer.active and dated,
         withheld=product.status == Product.Status.WITHHELD,
-        image_url=f"/{settings.MEDIA_URL.strip('/')}/{media.path}" if media else "",
+        image_url=photo_url(photos[0]) if photos else "",
+        category_path=tuple(names),
     )
+
+
+def read_offer(*, variant_id: int, offer_id: int | None = None) -> OfferFact | None:
+    """The named offer of a variant, or its best: buyable first, then cheapest. None when there is none."""
+    at = now()
+    offers = _with_all().filter(variant_id=variant_id)
+    if offer_id is not None:
+        offers = offers.filter(pk=offer_id)
+    facts = [fact(offer, at=at) for offer in offers]
+    return min(facts, key=lambda f: (not f.available, f.price.micros, f.offer_id), default=None)
+
+
+def read_offers(*, offer_ids: Collection[int]) -> dict[int, OfferFact]:
+    """Facts by offer id; ids that do not exist are absent. One query, and one for the photographs."""
+    at = now()
+    return {offer.pk: fact(offer, at=at) for offer in _with_all().filter(pk__in=list(offer_ids))}
+
+
+@transaction.atomic
+def change_offer(
+    *,
+    offer_id: int,
+    merchant: Organization,
+    by: User,
+    price: Money,
+    list_price: Money | None,
+    stock: int,
+    active: bool,
+    reason: str = "",
+) -> Offer:
+    """Set an offer's price, stock and switch by hand; leaves a row that says who and why.
+
+    Raises NotFound when the offer is not this merchant's, InvalidOffer for impossible values.
+    """
+    offer = Offer.objects.select_for_update(of=("self",)).filter(pk=offer_id, merchant=merchant).first()
+    if offer is None:
+        raise NotFound("There is no such offer.")
+    if price.micros <= 0 or price.currency != offer.currency:
+        raise InvalidOffer(f"A price is above zero and in {offer.currency}.")
+    if list_price is not None and list_price.micros <= price.micros:
+        raise InvalidOffer("The list price is above the price.", hint="Leave it empty when there is no sale.")
+    if stock < 0:
+        raise InvalidOffer("Stock is not below zero.")
+    offer.price_micros = price.micros
+    offer.list_price_micros = list_price.micros if list_price else None
+    offer.stock, offer.active, offer.updated_at = stock, active, now()
+    offer.save()
+    OfferChange.objects.create(
+        offer=offer, by=by, reason=reason, price_micros=offer.price_micros,
+        list_price_micros=offer.list_price_micros, stock=stock, active=active,
+    )  # fmt: skip
+    announce_products([offer.variant.product_id])
+    return offer

@@ -1,0 +1,40 @@
+"""The tree of goods: read from the paths that feeds give, made as they are met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.utils.text import slugify
+
+from marketplace.catalog.models import Category
+
+_DEEPEST: Final = 5
+
+
+def path_names(text: str) -> list[str]:
+    """`"Home & Garden > Kitchen"` → names from the root; at most five levels, empty parts left out."""
+    parts = (" ".join(part.split())[:120] for part in text.split(">"))
+    return [part for part in parts if slugify(part)][:_DEEPEST]
+
+
+def slug_of(names: Sequence[str]) -> str:
+    """The slug of a category by its names from the root."""
+    return "-".join(slugify(name) for name in names)[:160].strip("-")
+
+
+def top_level_slug(names: Sequence[str]) -> str:
+    """What fees and rankings call the category: its root's slug; `other` for goods without one."""
+    return slug_of(names[:1]) or "other"
+
+
+def ensure_category(names: Sequence[str]) -> Category | None:
+    """The category of a path, made with its ancestors when new; None for an empty path."""
+    parent: Category | None = None
+    for depth in range(1, len(names) + 1):
+        upto = names[:depth]
+        parent, _ = Category.objects.get_or_create(
+            slug=slug_of(upto),
+            defaults={"name": upto[-1], "parent": parent, "path": " > ".join(upto)[:400]},
+        )
+    return parent

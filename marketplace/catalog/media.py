@@ -1,0 +1,69 @@
+"""Photographs: re-encoded by the store, named by their content, served from the store's own address."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import BinaryIO, Final
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from agentstore.kit.errors import Invalid
+from marketplace.catalog.models import Media, Product
+
+LONGEST_SIDE: Final = 640
+MOST_PIXELS: Final = 50_000_000
+_QUALITY: Final = 82
+
+
+class UnreadablePhoto(Invalid):
+    """The file is no picture we can decode, or too large a one."""
+
+    code = "unreadable_photo"
+
+
+def photo_url(media: Media) -> str:
+    """The store's own address of a photograph."""
+    return f"/media/{media.path}"
+
+
+def encode_photo(source: BinaryIO) -> tuple[bytes, int, int]:
+    """A picture as WebP of at most 640 px a side, upright and without its metadata; with width and height.
+
+    Raises UnreadablePhoto.
+    """
+    try:
+        with Image.open(source, formats=("JPEG", "PNG", "WEBP", "GIF")) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise UnreadablePhoto("The photograph has too many pixels.", hint="Send a smaller one.")
+            opened.draft("RGB", (LONGEST_SIDE * 2, LONGEST_SIDE * 2))
+            upright = ImageOps.exif_transpose(opened)
+            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
+            picture = upright.convert("RGBA" if has_alpha else "RGB")
+            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as broken:
+        raise UnreadablePhoto(
+            "This is not a photograph that can be read.", hint="Send JPEG, PNG, WebP or GIF."
+        ) from broken
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=_QUALITY, method=4)
+    return buffer.getvalue(), picture.width, picture.height
+
+
+@transaction.atomic
+def attach_photo(*, product: Product, source: BinaryIO, alt: str = "", position: int = 0) -> Media:
+    """Store a photograph of a product; the same picture again changes nothing. Raises UnreadablePhoto."""
+    content, width, height = encode_photo(source)
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"photos/{digest[:2]}/{digest}.webp"
+    if not default_storage.exists(name):
+        default_storage.save(name, ContentFile(content))
+    media, _ = Media.objects.update_or_create(
+        product=product,
+        path=name,
+        defaults={"alt": alt[:300], "position": position, "width": width, "height": height},
+    )
+    return media

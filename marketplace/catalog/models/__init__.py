@@ -1,0 +1,21 @@
+"""What is sold, by whom, for how much, and how it got here."""
+
+from marketplace.catalog.models.feed import FeedImport, FeedImportStatusChange, FeedRefusal
+from marketplace.catalog.models.index import IndexOutbox, TextEmbedding
+from marketplace.catalog.models.offer import Offer, OfferChange
+from marketplace.catalog.models.product import Category, Media, Product, ProductStatusChange, Variant
+
+__all__ = [
+    "Category",
+    "FeedImport",
+    "FeedImportStatusChange",
+    "FeedRefusal",
+    "IndexOutbox",
+    "Media",
+    "Offer",
+    "OfferChange",
+    "Product",
+    "ProductStatusChange",
+    "TextEmbedding",
+    "Variant",
+]

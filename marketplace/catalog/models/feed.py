@@ -1,0 +1,101 @@
+"""Imports of merchants' feeds: a job, its report, and every status it went through."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from agentstore.identity.models import Organization
+from agentstore.kit.clock import now
+from agentstore.kit.ids import new_id
+
+
+class FeedImport(models.Model):
+    """One uploaded feed and how far it has been read."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        TSV = "tsv", "TSV"
+        JSONL = "jsonl", "JSON Lines"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        RUNNING = "running", "Importing"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    merchant = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="imports")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    filename = models.CharField(max_length=200)
+    file = models.FileField(upload_to="feeds/", max_length=200)
+    format = models.CharField(max_length=5, choices=Format.choices)
+    size = models.BigIntegerField(help_text="bytes as uploaded")
+    status = models.CharField(max_length=7, choices=Status.choices, default=Status.WAITING)
+    lines_read = models.PositiveBigIntegerField(default=0, help_text="where a restart goes on")
+    bytes_read = models.BigIntegerField(default=0, help_text="of the file as uploaded, for the progress bar")
+    accepted = models.PositiveIntegerField(default=0, help_text="new items")
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, help_text="why the whole import failed")
+    created_at = models.DateTimeField(default=now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["merchant", "-created_at"], name="feed_import_by_merchant")]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def items(self) -> int:
+        """Lines dealt with, refused ones included."""
+        return self.accepted + self.changed + self.unchanged + self.refused
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is waiting or being read."""
+        return self.status in {self.Status.WAITING, self.Status.RUNNING}
+
+    @property
+    def progress(self) -> int:
+        """Per cent of the uploaded bytes read."""
+        if self.status == self.Status.DONE or not self.size:
+            return 100
+        return min(99, self.bytes_read * 100 // self.size)
+
+
+class FeedImportStatusChange(models.Model):
+    """Which status an import left, which it entered, when, who did it and why."""
+
+    feed_import = models.ForeignKey(FeedImport, on_delete=models.CASCADE, related_name="status_changes")
+    from_status = models.CharField(max_length=7, blank=True)
+    to_status = models.CharField(max_length=7)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.TextField(blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
+
+
+class FeedRefusal(models.Model):
+    """A line of a feed that was not taken, and why."""
+
+    feed_import = models.ForeignKey(FeedImport, on_delete=models.CASCADE, related_name="refusals")
+    line = models.PositiveBigIntegerField(help_text="1 is the file's first line, the header included")
+    item_id = models.CharField(max_length=120, blank=True)
+    code = models.CharField(max_length=40)
+    message = models.TextField()
+
+    class Meta:
+        ordering = ["line", "id"]
+        constraints = [models.UniqueConstraint(fields=["feed_import", "line"], name="one_refusal_per_line")]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.code}"
