@@ -1,7 +1,13 @@
 """The shopper's side: conversations, recommendations, cart, orders, consent."""
 
 from marketplace.shopping.models.cart import Cart, CartLine
-from marketplace.shopping.models.conversation import Conversation, Message, ToolCall, Turn
+from marketplace.shopping.models.conversation import (
+    Conversation,
+    ConversationStatusChange,
+    Message,
+    ToolCall,
+    Turn,
+)
 from marketplace.shopping.models.order import (
     Attribution,
     Checkout,
@@ -24,6 +30,7 @@ __all__ = [
     "CheckoutStatusChange",
     "Consent",
     "Conversation",
+    "ConversationStatusChange",
     "Message",
     "Order",
     "OrderLine",

@@ -41,6 +41,9 @@ class Conversation(models.Model):
     limits = models.JSONField(
         default=dict, help_text="what the shopper stated and the platform checks: max_price_micros"
     )
+    model_tokens = models.PositiveIntegerField(
+        default=0, help_text="what the agent took from the model server's budget for this conversation"
+    )
     locale = models.CharField(max_length=12, default="en-US")
     currency = models.CharField(max_length=3, default="USD")
     country = models.CharField(max_length=2, default="US")
@@ -68,6 +71,7 @@ class Turn(models.Model):
     class Status(models.TextChoices):
         RUNNING = "running", "Running"
         DONE = "done", "Done"
+        STOPPED = "stopped", "Stopped by the shopper"
         FAILED = "failed", "Failed"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -96,6 +100,27 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"turn {self.index} of {self.conversation_id}"
+
+
+class ConversationStatusChange(models.Model):
+    """Who moved a conversation, or one of its turns, to which status, when and why."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="status_changes")
+    turn = models.ForeignKey(
+        Turn, on_delete=models.CASCADE, null=True, related_name="status_changes",
+        help_text="empty: the conversation itself",
+    )  # fmt: skip
+    from_status = models.CharField(max_length=8, blank=True)
+    to_status = models.CharField(max_length=8)
+    by = models.CharField(max_length=20, help_text="shopper, runner, reaper or platform")
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
 
 
 class Message(models.Model):

@@ -29,6 +29,7 @@ class Recommendation(models.Model):
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, null=True, related_name="+")
     merchant_id = models.UUIDField(null=True)
     price_micros = models.BigIntegerField(null=True)
+    list_price_micros = models.BigIntegerField(null=True, help_text="before the sale, if on sale")
     currency = models.CharField(max_length=3, blank=True)
     sponsored = models.BooleanField(default=False, help_text="its conversation earns PPCv from this merchant")
     disclosure = models.JSONField(
@@ -58,3 +59,8 @@ class Recommendation(models.Model):
     def price(self) -> Money | None:
         """The price on the card, as read when it was drawn."""
         return None if self.price_micros is None else Money(self.price_micros, self.currency)
+
+    @property
+    def list_price(self) -> Money | None:
+        """The price before the sale, as read when the card was drawn; None when not on sale."""
+        return None if self.list_price_micros is None else Money(self.list_price_micros, self.currency)

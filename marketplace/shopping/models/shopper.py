@@ -18,6 +18,9 @@ class Shopper(models.Model):
     )
     country = models.CharField(max_length=2, default="US", help_text="ISO 3166-1 alpha-2, where to ship")
     birth_year = models.PositiveSmallIntegerField(null=True, blank=True, help_text="for age limits; optional")
+    facts = models.JSONField(
+        default=dict, blank=True, help_text="sizes and likes, as the shopper wrote them; for consented agents"
+    )
     created_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
