@@ -206,6 +206,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "marketplace.catalog.tasks.index_*": {"queue": "index"},
     "sandbox.tasks.*": {"queue": "sandbox"},
+    "marketplace.publishing.tasks.build_submission": {"queue": "sandbox"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -231,6 +232,16 @@ SANDBOX_REVIEWED_RUNTIME = env.str("SANDBOX_REVIEWED_RUNTIME", "runc")
 SANDBOX_UNTRUSTED_RUNTIME = env.str("SANDBOX_UNTRUSTED_RUNTIME", "runsc")
 SANDBOX_IDLE_SECONDS = env.int("SANDBOX_IDLE_SECONDS", 900)
 GATEWAY_SOCKET_DIR = RUN_DIR / "gateway"
+
+# Publishing: what a developer may upload and ask for, and how soon an operator answers
+BUNDLE_MAX_BYTES = env.int("BUNDLE_MAX_BYTES", 512 * 2**20)
+BUNDLE_MAX_UNPACKED_BYTES = env.int("BUNDLE_MAX_UNPACKED_BYTES", 2 * 2**30)
+BUNDLE_MAX_FILES = env.int("BUNDLE_MAX_FILES", 10_000)
+AGENT_MAX_MEMORY_MB = env.int("AGENT_MAX_MEMORY_MB", 512)
+AGENT_MAX_CPU = env.float("AGENT_MAX_CPU", 1.0)
+AGENT_MAX_START_SECONDS = env.int("AGENT_MAX_START_SECONDS", 30)
+AGENT_MAX_TURN_SECONDS = env.int("AGENT_MAX_TURN_SECONDS", 60)
+REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
 
 # Conversations
 TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", 15)

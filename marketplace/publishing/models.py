@@ -52,10 +52,14 @@ class Version(models.Model):
 
     class Status(models.TextChoices):
         CANDIDATE = "candidate", "In review"
-        APPROVED = "approved", "Approved"
         LIVE = "live", "Live"
         RETIRED = "retired", "Retired"
+        FAILED = "failed", "Checks failed"
         REJECTED = "rejected", "Rejected"
+
+    # An operator has said yes to these once; the others never served a shopper.
+    REVIEWED: ClassVar[frozenset[str]] = frozenset({"live", "retired"})
+    DISCARDED: ClassVar[frozenset[str]] = frozenset({"failed", "rejected"})
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="versions")
@@ -69,7 +73,17 @@ class Version(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        constraints = [models.UniqueConstraint(fields=["agent", "semver"], name="one_build_per_semver")]
+        constraints = [
+            # A build that failed or was rejected gives its number back.
+            models.UniqueConstraint(
+                fields=["agent", "semver"],
+                condition=~models.Q(status__in=["failed", "rejected"]),
+                name="one_build_per_semver",
+            ),
+            models.UniqueConstraint(
+                fields=["agent"], condition=models.Q(status="live"), name="one_live_version_per_agent"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.agent} {self.semver}"
@@ -78,6 +92,11 @@ class Version(models.Model):
     def tenant(self) -> str:
         """The name by which the sandbox room knows this version."""
         return f"version:{self.id}"
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether an operator approved it, so that its code is trusted a little further."""
+        return self.status in self.REVIEWED
 
 
 class StatusChange(models.Model):
@@ -118,8 +137,7 @@ class Submission(models.Model):
     """A version going in: a bundle on its way through the checks and the review."""
 
     class Status(models.TextChoices):
-        RECEIVED = "received", "Waiting to be unpacked"
-        UNPACKING = "unpacking", "Unpacking"
+        RECEIVED = "received", "Unpacking"
         BUILDING = "building", "Building the image"
         CHECKING = "checking", "Starting it in a sandbox"
         REHEARSING = "rehearsing", "Rehearsing a conversation"
@@ -128,27 +146,43 @@ class Submission(models.Model):
         APPROVED = "approved", "Approved"
         REJECTED = "rejected", "Rejected"
 
-    OPEN: ClassVar[frozenset[str]] = frozenset(
-        {"received", "unpacking", "building", "checking", "rehearsing"}
-    )
+    OPEN: ClassVar[frozenset[str]] = frozenset({"received", "building", "checking", "rehearsing"})
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="submissions")
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     filename = models.CharField(max_length=200)
-    bundle = models.FileField(upload_to="bundles/", help_text="named by its content's SHA-256")
-    bundle_sha256 = models.CharField(max_length=64)
+    bundle_sha256 = models.CharField(max_length=64, help_text="names the stored bundle by its content")
     size = models.BigIntegerField(help_text="bytes")
     notes = models.TextField(blank=True)
+    kind = models.CharField(max_length=6, blank=True, help_text="source or image, once it was unpacked")
     version = models.OneToOneField(
         Version, on_delete=models.SET_NULL, null=True, blank=True, related_name="submission"
     )
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.RECEIVED)
     created_at = models.DateTimeField(default=now)
-    touched_at = models.DateTimeField(default=now, help_text="when work on it last went on")
+    due_at = models.DateTimeField(
+        default=now, help_text="not to be taken up before; a worker that takes it moves this on as its lease"
+    )
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="of the present step")
+    trouble = models.TextField(blank=True, help_text="what on our side keeps it waiting, in words")
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(status__in=["received", "building", "checking", "rehearsing"]),
+                name="submission_open_due",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "bundle_sha256"],
+                condition=models.Q(status__in=["received", "building", "checking", "rehearsing"]),
+                name="one_open_submission_per_bundle",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.filename
@@ -220,3 +254,21 @@ class ReviewItem(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class Notice(models.Model):
+    """A mail to the developer that was, or is being, sent: written first, so that it goes out at most once."""
+
+    class Kind(models.TextChoices):
+        VERDICT = "verdict", "Verdict"
+        DECISION = "decision", "Decision"
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["submission", "kind"], name="one_mail_of_each_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.submission_id}"
