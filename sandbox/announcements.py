@@ -44,7 +44,9 @@ def announce_place() -> None:
 def _push(key: str) -> None:
     try:
         pipeline = _client().pipeline(transaction=False)
-        pipeline.lpush(key, *["1"] * _COPIES).ltrim(key, 0, 15).expire(key, _KEEP_SECONDS)
+        pipeline.lpush(key, *["1"] * _COPIES)
+        pipeline.ltrim(key, 0, 15)
+        pipeline.expire(key, _KEEP_SECONDS)
         pipeline.execute()
     except redis.RedisError:
         return

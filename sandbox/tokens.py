@@ -7,6 +7,8 @@ import secrets
 import uuid
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from agentstore.kit.errors import Unauthenticated
 from sandbox.models import Sandbox
 
@@ -58,7 +60,7 @@ def _plausible(token: str) -> bool:
     return token.startswith(PREFIX) and len(token) <= 64
 
 
-def _claimed(token: str):  # type: ignore[no-untyped-def]  # a values_list's type can't be written without the plugin's private names
+def _claimed(token: str) -> QuerySet[Sandbox, tuple[uuid.UUID, str]]:
     return Sandbox.objects.filter(token_hash=digest_of(token), status=Sandbox.Status.CLAIMED).values_list(
         "id", "claim_key"
     )

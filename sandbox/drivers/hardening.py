@@ -1,0 +1,114 @@
+"""How the docker driver shuts a container in: every option that isolation rests on, in one place.
+
+docs/operations/sandbox.md says what each is for; the conformance suite tries each from inside.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from docker.types import LogConfig, Mount, Ulimit
+
+from sandbox.driver import DriverError, Launch
+from sandbox.engine import relay
+from sandbox.places import SANDBOX_UID
+from sandbox.spec import MIB
+
+SANDBOX_LABEL = "agentstore.sandbox"
+STACK_LABEL = "agentstore.stack"
+# Process 1, the log's reader, two relays with their children.
+_RELAY_PIDS = 40
+# gVisor's own processes are in the container's cgroup.
+_GVISOR_PIDS = 256
+_GVISOR_BYTES = 64 * MIB
+_INODE_BYTES = 4096
+_FORBIDDEN_VOLUMES = ("/", "/proc", "/sys", "/dev", "/run", "/run/agentstore", "/tmp")  # noqa: S108
+_PERIOD_MICROSECONDS = 100_000
+
+
+@functools.cache
+def seccomp_profile() -> str:
+    """Our own profile, in one line as the engine wants it: an allow list without AF_VSOCK, io_uring or
+    ptrace.
+    """
+    profile = json.loads((Path(__file__).parents[1] / "engine" / "seccomp.json").read_text())
+    for rule in profile["syscalls"]:
+        rule.pop("comment", None)
+    return json.dumps(profile, separators=(",", ":"))
+
+
+def tmpfs(size: int, *, mode: str = "1777", extra: str = "noexec,nosuid,nodev") -> str:
+    """Options of a tmpfs that is bounded in bytes and in files: either alone can be exhausted by the
+    other.
+    """
+    return f"rw,{extra},size={size},nr_inodes={max(64, size // _INODE_BYTES)},mode={mode}"
+
+
+def container_options(
+    launch: Launch, *, runtime: str, command: list[str], volumes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Arguments of `containers.create`. Raises DriverError for an image whose volumes would hide our
+    mounts.
+    """
+    spec = launch.spec
+    gvisor = runtime != "runc"
+    memory = spec.memory_bytes + (_GVISOR_BYTES if gvisor else 0)
+    owner = f"uid={SANDBOX_UID},gid={SANDBOX_UID}"
+    writable = {
+        "/tmp": tmpfs(spec.tmp_bytes),  # noqa: S108  (inside the sandbox)
+        "/dev/shm": tmpfs(16 * MIB),  # noqa: S108
+        "/run/agentstore": f"{tmpfs(256 * 1024, mode='0755')},{owner}",
+        **{volume: tmpfs(spec.tmp_bytes) for volume in _maskable(volumes)},
+    }
+    return {
+        "image": spec.image_id,
+        "entrypoint": relay.COMMAND,
+        "command": command,
+        "name": f"agentstore-{launch.sandbox_id.hex}",
+        "labels": {SANDBOX_LABEL: str(launch.sandbox_id), STACK_LABEL: launch.stack},
+        "environment": launch.env,
+        "runtime": runtime,
+        "user": f"{SANDBOX_UID}:{SANDBOX_UID}",
+        "hostname": "agent",
+        "network_mode": "none",
+        "ipc_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "cpu_period": _PERIOD_MICROSECONDS,
+        "cpu_quota": int(spec.cpus * _PERIOD_MICROSECONDS),
+        "pids_limit": spec.pids + _RELAY_PIDS + (_GVISOR_PIDS if gvisor else 0),
+        "ulimits": [
+            Ulimit(name="nofile", soft=spec.nofile, hard=spec.nofile),
+            Ulimit(name="core", soft=0, hard=0),
+        ],
+        "tmpfs": writable,
+        "mounts": [
+            _bind(relay.MOUNTED_AT, relay.relay_kit(), read_only=True),
+            _bind("/run/agentstore/gateway", launch.gateway_dir, read_only=True),
+            _bind("/run/agentstore/agent", launch.door_dir, read_only=False),
+        ],
+        # What is printed goes to a ring on the sandbox's own tmpfs (engine/init.sh), not through the engine.
+        "log_config": LogConfig(type="none"),
+        "healthcheck": {"test": ["NONE"]},
+        "stop_signal": "SIGKILL",
+        "detach": True,
+    }
+
+
+def _bind(target: str, source: Path, *, read_only: bool) -> Mount:
+    return Mount(target=target, source=str(source), type="bind", read_only=read_only, propagation="rprivate")
+
+
+def _maskable(volumes: tuple[str, ...]) -> list[str]:
+    """An image's VOLUMEs, to be covered: the engine would keep them on the host's disk, without a limit."""
+    for volume in volumes:
+        clean = "/" + "/".join(part for part in volume.split("/") if part not in ("", "."))
+        if ".." in volume.split("/") or clean in _FORBIDDEN_VOLUMES or clean.startswith("/run/agentstore"):
+            raise DriverError(f"The image declares {volume!r:.80} as a volume, which can't be covered.")
+    return list(volumes)

@@ -1,0 +1,162 @@
+"""Start one sandbox to the point where it answers, or say whose fault it is that it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from agentstore.kit.clock import now
+from agentstore.kit.errors import StoreError
+from sandbox import announcements, dispatch, doors, protocols
+from sandbox.contract import agent_environment
+from sandbox.driver import Driver, Launch, RunState
+from sandbox.failures import Fault, StartFailed
+from sandbox.models import Sandbox
+from sandbox.places import socket_path, stack_name
+from sandbox.tokens import mint_token
+from sandbox.transitions import record_change
+
+log = structlog.get_logger(__name__)
+Status = Sandbox.Status
+_PING_SECONDS = 2.0
+# How often it is looked at: at first often, for a fast start is there within a third of a second.
+_FIRST_LOOK, _LAST_LOOK = 0.01, 0.1
+_STATE_EVERY = 0.3
+
+
+def start_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> bool:
+    """Start the sandbox of a row in `starting`; False when there was nothing to do. Safe to repeat and to
+    race.
+
+    Every outcome is a status: `warm`, `claimed` where a claim was waiting, `failed` with fault, code and log.
+    """
+    with _only_one(sandbox_id) as mine:
+        row = Sandbox.objects.filter(pk=sandbox_id, status=Status.STARTING).first() if mine else None
+        if row is None:
+            return False
+        began = time.monotonic()
+        try:
+            _bring_up(row, driver)
+        except StartFailed as failed:
+            _finish_failed(row, failed)
+        except StoreError as ours:
+            _finish_failed(
+                row, StartFailed(ours.message, fault=Fault.PLATFORM, code=ours.code, hint=ours.hint)
+            )
+        else:
+            _finish_ready(row)
+        log.info("sandbox.start", sandbox=str(sandbox_id), seconds=round(time.monotonic() - began, 3))
+    announcements.announce(sandbox_id)
+    return True
+
+
+def _bring_up(row: Sandbox, driver: Driver) -> None:
+    spec = row.run_spec
+    token = mint_token()
+    gateway_dir = Path(settings.GATEWAY_SOCKET_DIR)
+    gateway_dir.mkdir(parents=True, exist_ok=True)
+    Sandbox.objects.filter(pk=row.pk).update(
+        token_hash=token.digest, driver=driver.name, host=socket.gethostname()
+    )
+    started = driver.start(
+        Launch(
+            sandbox_id=row.pk, spec=spec, stack=stack_name(), door_dir=doors.prepare(row.pk),
+            gateway_dir=gateway_dir, env=agent_environment(spec=spec, token=token.text),
+        )
+    )  # fmt: skip
+    Sandbox.objects.filter(pk=row.pk).update(handle=started.handle, runtime=started.runtime)
+    row.handle = started.handle
+    asyncio.run(_until_ready(row, driver))
+
+
+async def _until_ready(row: Sandbox, driver: Driver) -> None:
+    """Returns when the agent answers. Raises StartFailed."""
+    spec = row.run_spec
+    speak = protocols.for_name(spec.protocol)
+    path = socket_path(row.pk)
+    began = looked = time.monotonic()
+    pause = _FIRST_LOOK
+    while (spent := time.monotonic() - began) < spec.start_seconds:
+        if await speak.is_ready(path, min(_PING_SECONDS, spec.start_seconds - spent)):
+            return
+        if time.monotonic() - looked > _STATE_EVERY:
+            looked = time.monotonic()
+            state = await asyncio.to_thread(driver.state, row.handle)
+            if not state.running:
+                raise _ended(row.pk, state)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LAST_LOOK)
+    raise StartFailed(
+        f"The agent did not answer within {spec.start_seconds:g} seconds.", fault=Fault.AGENT,
+        code="start_timeout", log_tail=doors.read_log(row.pk),
+        hint="It has to listen on 0.0.0.0:8080 and answer its readiness request.",
+    )  # fmt: skip
+
+
+def _ended(sandbox_id: uuid.UUID, state: RunState) -> StartFailed:
+    tail = doors.read_log(sandbox_id)
+    if not state.exists:
+        return StartFailed(
+            "The sandbox was removed while it started.", fault=Fault.PLATFORM, code="start_lost"
+        )
+    if state.out_of_memory:
+        return StartFailed(
+            "The agent used more memory than its manifest asks for.", fault=Fault.AGENT, code="out_of_memory",
+            log_tail=tail, hint="Raise resources.memory in agent.toml, or load less at start.",
+        )  # fmt: skip
+    return StartFailed(
+        f"The agent's command ended with code {state.exit_code} instead of serving.", fault=Fault.AGENT,
+        code="exited", log_tail=tail, hint="The last lines of its log say why.",
+    )  # fmt: skip
+
+
+@transaction.atomic
+def _finish_ready(row: Sandbox) -> None:
+    locked = Sandbox.objects.select_for_update().get(pk=row.pk)
+    if locked.status != Status.STARTING:
+        # Released while it started: nobody wants it any more.
+        transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk))
+        return
+    at = now()
+    if locked.claim_key:
+        record_change(
+            locked, to=Status.CLAIMED, by="start", reason="ready, claimed beforehand", ready_at=at,
+            claimed_at=at, last_used_at=at,
+        )  # fmt: skip
+    else:
+        record_change(locked, to=Status.WARM, by="start", reason="ready", ready_at=at)
+
+
+@transaction.atomic
+def _finish_failed(row: Sandbox, failed: StartFailed) -> None:
+    locked = Sandbox.objects.select_for_update().get(pk=row.pk)
+    if locked.status == Status.STARTING:
+        record_change(
+            locked, to=Status.FAILED, by="start", reason=failed.message, fault=failed.fault,
+            failure_code=failed.code, log_tail=failed.log_tail,
+        )  # fmt: skip
+    transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk))
+
+
+@contextmanager
+def _only_one(sandbox_id: uuid.UUID) -> Iterator[bool]:
+    """Whether this is the only start of that sandbox at the moment: tasks may be delivered twice."""
+    key = sandbox_id.int % 2**63
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
