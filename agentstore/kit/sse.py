@@ -8,6 +8,8 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
+from agentstore.kit.threads import release_request_thread
+
 
 def format_event(*, event: str, data: Any, id: str | None = None) -> bytes:
     """One event as the wire wants it; `data` is sent as one line of JSON."""
@@ -22,8 +24,14 @@ def comment(text: str = "") -> bytes:
 
 
 def event_stream(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    """A response that streams events. The caller must hold no database connection while it lasts."""
-    response = StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8")
+    """A response that streams events, while which it holds neither a thread nor a database connection."""
+
+    async def released() -> AsyncIterator[bytes]:
+        await release_request_thread()
+        async for event in events:
+            yield event
+
+    response = StreamingHttpResponse(released(), content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -20,6 +20,7 @@ class Conversation(models.Model):
     class Status(models.TextChoices):
         OPEN = "open", "Open"
         CLOSED = "closed", "Closed"
+        DELETED = "deleted", "Deleted by the shopper"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     purpose = models.CharField(max_length=10, choices=Purpose.choices, default=Purpose.SHOPPING)
@@ -57,7 +58,9 @@ class Conversation(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="shopping_has_a_shopper",
-                condition=models.Q(purpose="rehearsal") | models.Q(shopper__isnull=False),
+                condition=models.Q(purpose="rehearsal")
+                | models.Q(status="deleted")
+                | models.Q(shopper__isnull=False),
             )
         ]
 

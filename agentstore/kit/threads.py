@@ -1,0 +1,61 @@
+"""Synchronous code, the ORM above all, called from coroutines without keeping a thread or a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from django.db import connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Tasks that nobody awaits: the event loop itself holds only weak references to them.
+_background: set[asyncio.Task[Any]] = set()
+
+
+async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a function in a worker thread; the database connections it opened are given back when it ends."""
+
+    def run() -> T:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await sync_to_async(run, thread_sensitive=False)()
+
+
+def start_background(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    """Run a coroutine on after the request that started it; it sees nothing of that request's context.
+
+    Where such work calls thread-sensitive code, it has a thread of its own as long as it runs.
+    """
+
+    async def run() -> Any:
+        async with ThreadSensitiveContext():
+            try:
+                return await work
+            finally:
+                await sync_to_async(connections.close_all)()
+
+    task = asyncio.get_running_loop().create_task(run(), name=name, context=contextvars.Context())
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+    return task
+
+
+async def release_request_thread() -> None:
+    """Give back the thread and the connections that Django's ASGI handler keeps for the present request.
+
+    The handler runs synchronous middleware in a thread of the request's own, which lives until the response is
+    closed: for a stream, that would be one idle thread per reader. A later thread-sensitive call gets a new one.
+    """
+    await sync_to_async(connections.close_all)()
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if executor is not None:
+        executor.shutdown(wait=False)

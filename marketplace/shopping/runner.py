@@ -1,0 +1,254 @@
+"""Runs one turn: claims the sandbox, speaks to the agent, streams what it says, ends the turn in words.
+
+It is a coroutine of the web process (or of a rehearsal's task). It holds neither a thread nor a database
+connection while it waits; a process that dies is noticed by the lease (`turns.reap_turns`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from django.conf import settings
+
+from agentstore.kit.threads import in_thread, start_background
+from marketplace.publishing.specs import run_spec_for
+from marketplace.shopping import events, turns
+from marketplace.shopping.conversations import claim_key
+from marketplace.shopping.events import Name
+from marketplace.shopping.models import Message, Turn
+from marketplace.shopping.turns import Failure
+from sandbox import pool, protocols
+from sandbox.failures import AgentFailure, Fault, SandboxFailure
+from sandbox.pool import ClaimedSandbox, NoCapacity
+from sandbox.protocols import InvokeRequest, TextDelta
+from sandbox.spec import RunSpec
+
+log = structlog.get_logger(__name__)
+
+ANSWER_LETTERS = 32_000
+# How many earlier messages an agent is told again.
+_HISTORY = 40
+_PLACE_WAIT_SECONDS = 20.0
+_SAY_WAITING_AFTER = 0.4
+# Pieces that come closer together travel as one event.
+_FLUSH_SECONDS = 0.03
+
+WORDS = {
+    "turn_timeout": "took too long to answer.",
+    "empty_answer": "had nothing to say.",
+    "answer_too_large": "said more than fits here.",
+    "start_timeout": "did not start in time.",
+    "out_of_memory": "ran out of memory.",
+}
+_running: dict[uuid.UUID, asyncio.Task[None]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """All that a turn needs to know, read once."""
+
+    turn_id: uuid.UUID
+    conversation_id: uuid.UUID
+    owner: str
+    agent_name: str
+    tenant: str
+    protocol: str
+    spec: RunSpec
+    request: InvokeRequest
+
+
+@dataclass
+class Speech:
+    """What the agent has said, passed on in pieces that are worth an event."""
+
+    brief: Brief
+    started: float = field(default_factory=time.monotonic)
+    text: str = ""
+    first_event_ms: int | None = None
+    _told: int = 0
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, piece: str) -> None:
+        """Take a piece. Raises AgentFailure `answer_too_large`."""
+        if self.first_event_ms is None:
+            self.first_event_ms = int((time.monotonic() - self.started) * 1000)
+        self.text += piece
+        if len(self.text) > ANSWER_LETTERS:
+            raise AgentFailure("The answer is too long.", fault=Fault.AGENT, code="answer_too_large")
+        self._more.set()
+
+    async def pass_on(self) -> None:
+        """Tell the pieces until cancelled."""
+        while True:
+            await self._more.wait()
+            await self.flush()
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def flush(self) -> None:
+        """Tell what has not been told yet."""
+        self._more.clear()
+        piece, self._told = self.text[self._told :], len(self.text)
+        if piece:
+            await events.atell(
+                self.brief.conversation_id, Name.MESSAGE_DELTA, turn=str(self.brief.turn_id), text=piece
+            )
+
+
+def start(turn_id: uuid.UUID) -> asyncio.Task[None]:
+    """Run the turn on after the request that began it."""
+    task = start_background(run_turn(turn_id), name=f"turn {turn_id}")
+    _running[turn_id] = task
+    task.add_done_callback(lambda _: _running.pop(turn_id, None))
+    return task
+
+
+def interrupt(turn_id: uuid.UUID) -> None:
+    """Stop working on a turn that was ended elsewhere; in another process its next renewal notices."""
+    task = _running.get(turn_id)
+    if task is not None:
+        task.cancel()
+
+
+async def run_turn(turn_id: uuid.UUID) -> None:
+    """All of one turn. Whatever happens, it is ended, or was ended by whoever took it over. Never raises."""
+    try:
+        brief = await in_thread(read_brief, turn_id)
+    except Exception:
+        log.exception("turn_not_read", turn=str(turn_id))
+        await _fail_unread(turn_id)
+        return
+    speech = Speech(brief)
+    work = asyncio.create_task(_converse(speech))
+    guard = asyncio.create_task(_keep_lease(brief, work))
+    try:
+        await work
+        await speech.flush()
+        await in_thread(
+            turns.end_turn, turn_id=turn_id, status=Turn.Status.DONE, by="runner", text=speech.text,
+            owner=brief.owner, first_event_ms=speech.first_event_ms,
+        )  # fmt: skip
+    except asyncio.CancelledError:
+        # The turn is no longer ours: it was stopped, reaped, or this process ends and the reaper will see to it.
+        work.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await work
+    except Exception as error:
+        await speech.flush()
+        await in_thread(
+            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
+            owner=brief.owner, failure=_failure(error, brief), first_event_ms=speech.first_event_ms,
+        )  # fmt: skip
+        if not isinstance(error, NoCapacity):
+            # An agent that failed may still be busy with this turn: the next one gets a fresh sandbox.
+            await in_thread(
+                pool.release_claim, claim_key=claim_key(brief.conversation_id), reason="its turn failed"
+            )
+    finally:
+        guard.cancel()
+
+
+def read_brief(turn_id: uuid.UUID) -> Brief:
+    """What the rows say about a turn."""
+    turn = Turn.objects.select_related("conversation__agent", "conversation__version").get(pk=turn_id)
+    conversation, version = turn.conversation, turn.conversation.version
+    said = list(
+        conversation.messages.exclude(text="").order_by("-turn__index", "-at").values_list("role", "text")[:_HISTORY]
+    )
+    roles = {Message.Role.SHOPPER.value: "user", Message.Role.AGENT.value: "assistant"}
+    messages = [protocols.Message(role=roles[role], content=text) for role, text in reversed(said)]  # type: ignore[arg-type]  # the dict's values are the literals
+    spec = run_spec_for(version)
+    return Brief(
+        turn_id=turn.pk, conversation_id=conversation.pk, owner=turn.lease_owner,
+        agent_name=conversation.agent.name, tenant=version.tenant, protocol=spec.protocol, spec=spec,
+        request=InvokeRequest(
+            prompt=messages[-1].content, messages=messages, conversation=str(conversation.pk), turn=str(turn.pk),
+            locale=conversation.locale, currency=conversation.currency, consents=tuple(conversation.consents),
+        ),
+    )  # fmt: skip
+
+
+async def _converse(speech: Speech) -> None:
+    brief = speech.brief
+    sandbox = await _claim(brief)
+    teller = asyncio.create_task(speech.pass_on())
+    try:
+        answer = protocols.for_name(brief.protocol).invoke(
+            sandbox.socket_path, brief.request, sandbox.turn_seconds
+        )
+        async for event in answer:
+            if isinstance(event, TextDelta):
+                speech.add(event.text)
+    finally:
+        teller.cancel()
+    if not speech.text.strip() and not await in_thread(_has_cards, brief.turn_id):
+        raise AgentFailure("The agent said nothing.", fault=Fault.AGENT, code="empty_answer")
+
+
+def _has_cards(turn_id: uuid.UUID) -> bool:
+    return Turn.objects.get(pk=turn_id).recommendations.filter(status="shown").exists()
+
+
+async def _claim(brief: Brief) -> ClaimedSandbox:
+    """The conversation's sandbox; says so to the shopper when it takes a moment."""
+    wait = brief.spec.start_seconds + _PLACE_WAIT_SECONDS
+    claim = asyncio.create_task(
+        pool.aclaim(
+            spec=brief.spec, tenant=brief.tenant, claim_key=claim_key(brief.conversation_id), wait_seconds=wait
+        )
+    )
+    try:
+        done, _ = await asyncio.wait({claim}, timeout=_SAY_WAITING_AFTER)
+        if not done:
+            await _tell_status(brief, "waiting", f"Waking up {brief.agent_name}…")
+        sandbox = await claim
+    except asyncio.CancelledError:
+        claim.cancel()
+        raise
+    await _tell_status(brief, "thinking", f"{brief.agent_name} is thinking…")
+    return sandbox
+
+
+async def _tell_status(brief: Brief, state: str, message: str) -> None:
+    await events.atell(brief.conversation_id, Name.STATUS, turn=str(brief.turn_id), state=state, message=message)
+
+
+async def _keep_lease(brief: Brief, work: asyncio.Task[None]) -> None:
+    while True:
+        await asyncio.sleep(settings.TURN_LEASE_SECONDS / 3)
+        try:
+            kept = await in_thread(turns.renew_lease, turn_id=brief.turn_id, owner=brief.owner)
+        except Exception:
+            # The database may be back before the lease is over; if it is not, the reaper ends the turn.
+            log.warning("lease_not_renewed", turn=str(brief.turn_id), exc_info=True)
+            continue
+        if not kept:
+            work.cancel()
+            return
+
+
+def _failure(error: Exception, brief: Brief) -> Failure:
+    """Whose fault it was, and how to say it."""
+    name = brief.agent_name
+    if isinstance(error, SandboxFailure):
+        if error.fault == Fault.PLATFORM:
+            log.error("turn_failed", turn=str(brief.turn_id), code=error.code, reason=error.message)
+            return Failure(Fault.PLATFORM, error.code, "Something on our side broke. Please try again.")
+        words = WORDS.get(error.code, "ran into a problem and could not finish.")
+        return Failure(Fault.AGENT, error.code, f"{name} {words} You can try again.")
+    if isinstance(error, NoCapacity):
+        return Failure(
+            Fault.PLATFORM, error.code, f"{name} is busy: all places are taken. Please try again in a minute."
+        )
+    log.error("turn_broke", turn=str(brief.turn_id), exc_info=error)
+    return Failure(Fault.PLATFORM, "internal_error", "Something on our side broke. Please try again.")
+
+
+async def _fail_unread(turn_id: uuid.UUID) -> None:
+    failure = Failure(Fault.PLATFORM, "internal_error", "Something on our side broke. Please try again.")
+    with suppress(Exception):
+        await in_thread(turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=failure)

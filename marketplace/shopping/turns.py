@@ -1,0 +1,206 @@
+"""The life of a turn as rows: started, leased to the process that runs it, ended exactly once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from agentstore.kit.clock import now
+from agentstore.kit.errors import Conflict, Invalid
+from agentstore.kit.ids import new_id
+from marketplace.publishing.models import Agent, Version
+from marketplace.shopping import events
+from marketplace.shopping.constraints import MAX_PRICE, stated_limit
+from marketplace.shopping.conversations import (
+    CLAIM_PREFIX,
+    AgentNotServing,
+    ConversationClosed,
+    claim_key,
+    note_status,
+)
+from marketplace.shopping.events import Name
+from marketplace.shopping.masking import mask
+from marketplace.shopping.models import Conversation, Message, Turn
+from sandbox import pool
+from sandbox.failures import Fault
+from sandbox.models import Sandbox
+
+MESSAGE_LETTERS = 4000
+_IDLE = timedelta(minutes=10)
+_PROCESS = f"{socket.gethostname()[:40]}:{os.getpid()}"
+
+
+class TurnRunning(Conflict):
+    """The agent is still answering the message before."""
+
+    code = "turn_running"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn failed: whose fault, a typed code, and what to tell the shopper."""
+
+    fault: Fault
+    code: str
+    message: str
+
+
+LOST = Failure(
+    Fault.PLATFORM, "lease_lost", "We lost the connection to the agent. What was shown stays; please try again."
+)
+
+
+@transaction.atomic
+def start_turn(*, conversation: Conversation, text: str) -> Turn:
+    """Store the shopper's message, personal data masked, and lease the turn to this process.
+
+    Notes the price limit that the message states. Raises Invalid for no text or too much of it,
+    ConversationClosed, AgentNotServing when the agent was suspended since, TurnRunning.
+    """
+    text = text.replace("\x00", "").strip()
+    if not text:
+        raise Invalid("Write something first.")
+    if len(text) > MESSAGE_LETTERS:
+        raise Invalid(f"A message has at most {MESSAGE_LETTERS} characters.", hint="Say it in fewer words.")
+    row = Conversation.objects.select_for_update().get(pk=conversation.pk)
+    if row.status != Conversation.Status.OPEN:
+        raise ConversationClosed("This conversation is over.", hint="Start a new one.")
+    _require_serving(row)
+    if row.turns.filter(status=Turn.Status.RUNNING).exists():
+        raise TurnRunning("The agent is still answering.", hint="Wait for it, or stop it.")
+    last = row.turns.aggregate(last=Max("index"))["last"]
+    turn = Turn.objects.create(
+        conversation=row, index=0 if last is None else last + 1, lease_owner=f"{_PROCESS}:{new_id().hex[:8]}",
+        lease_until=_lease(),
+    )  # fmt: skip
+    note_status(row, turn=turn, to=Turn.Status.RUNNING, by=_author(row))
+    masked = mask(text)
+    Message.objects.create(
+        conversation=row, turn=turn, role=Message.Role.SHOPPER, text=masked.text, masked=list(masked.kinds)
+    )
+    limit = stated_limit(masked.text, currency=row.currency)
+    if limit is not None:
+        row.limits[MAX_PRICE] = limit.micros
+        row.save(update_fields=["limits"])
+    return turn
+
+
+def _author(conversation: Conversation) -> str:
+    return "platform" if conversation.purpose == Conversation.Purpose.REHEARSAL else "shopper"
+
+
+def _require_serving(conversation: Conversation) -> None:
+    if conversation.purpose == Conversation.Purpose.REHEARSAL:
+        return
+    agent = Agent.objects.get(pk=conversation.agent_id)
+    version = Version.objects.get(pk=conversation.version_id)
+    if agent.status != Agent.Status.LISTED or version.status == Version.Status.REJECTED:
+        raise AgentNotServing(f"{agent.name} takes no conversations now.", hint="Choose another agent.")
+
+
+def renew_lease(*, turn_id: uuid.UUID, owner: str) -> bool:
+    """Keep the turn; False when it is no longer the owner's, and whatever is being done for it should stop."""
+    return bool(
+        Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, lease_owner=owner).update(lease_until=_lease())
+    )
+
+
+def _lease() -> datetime:
+    return now() + timedelta(seconds=settings.TURN_LEASE_SECONDS)
+
+
+@transaction.atomic
+def end_turn(
+    *, turn_id: uuid.UUID, status: str, by: str, text: str = "", failure: Failure | None = None,
+    owner: str | None = None, first_event_ms: int | None = None,
+) -> bool:  # fmt: skip
+    """End a running turn, keep what the agent had said, and tell the page; False when it had ended before.
+
+    With `owner`, only while that owner holds the lease. What was shown or billed stays as it is.
+    """
+    turn = Turn.objects.select_for_update(of=("self",)).select_related("conversation").get(pk=turn_id)
+    if turn.status != Turn.Status.RUNNING or (owner is not None and turn.lease_owner != owner):
+        return False
+    note_status(
+        turn.conversation, turn=turn, to=status, by=by, from_status=turn.status,
+        reason=failure.code if failure else "",
+    )  # fmt: skip
+    turn.status, turn.ended_at, turn.lease_until = status, now(), None
+    turn.first_event_ms = first_event_ms if first_event_ms is not None else turn.first_event_ms
+    if failure is not None:
+        turn.fault, turn.failure = failure.fault, failure.code
+    turn.save()
+    if text:
+        Message.objects.create(
+            conversation=turn.conversation, turn=turn, role=Message.Role.AGENT, text=text.replace("\x00", "")
+        )
+    shown = turn.recommendations.filter(status="shown").count()
+    transaction.on_commit(lambda: _tell_end(turn, text=text, shown=shown, failure=failure))
+    return True
+
+
+def _tell_end(turn: Turn, *, text: str, shown: int, failure: Failure | None) -> None:
+    where = {"turn": str(turn.pk)}
+    if text:
+        events.tell(turn.conversation_id, Name.MESSAGE_DONE, **where, text=text)
+    if failure is not None:
+        events.tell(
+            turn.conversation_id, Name.TURN_FAILED, **where, fault=failure.fault.value, code=failure.code,
+            message=failure.message,
+        )  # fmt: skip
+    else:
+        events.tell(
+            turn.conversation_id, Name.TURN_DONE, **where, stopped=turn.status == Turn.Status.STOPPED, cards=shown
+        )
+
+
+def stop_turn(*, conversation: Conversation, said_so_far: str = "") -> bool:
+    """The shopper has heard enough. False when nothing was running."""
+    turn = conversation.turns.filter(status=Turn.Status.RUNNING).first()
+    if turn is None:
+        return False
+    return end_turn(turn_id=turn.pk, status=Turn.Status.STOPPED, by="shopper", text=said_so_far)
+
+
+def running_turn(conversation_id: uuid.UUID) -> Turn | None:
+    """The turn that runs now with its lease in force, None when there is none."""
+    return (
+        Turn.objects.filter(
+            conversation_id=conversation_id, status=Turn.Status.RUNNING, lease_until__gt=now()
+        )
+        .select_related("conversation__agent", "conversation__version", "conversation__shopper")
+        .first()
+    )
+
+
+def reap_turns() -> int:
+    """End the turns whose process is gone; how many. Their sandboxes go too: nobody reads them any more."""
+    lost: Sequence[Turn] = Turn.objects.filter(status=Turn.Status.RUNNING, lease_until__lt=now())[:200]
+    ended = 0
+    for turn in lost:
+        if end_turn(turn_id=turn.pk, status=Turn.Status.FAILED, by="reaper", failure=LOST, owner=turn.lease_owner):
+            ended += 1
+            pool.release_claim(claim_key=claim_key(turn.conversation_id), reason="its turn was lost")
+    return ended
+
+
+def release_idle_sandboxes() -> int:
+    """Give back the sandboxes of conversations that were silent for ten minutes; the next message claims another."""
+    idle = Sandbox.objects.filter(
+        status=Sandbox.Status.CLAIMED, claim_key__startswith=CLAIM_PREFIX, last_used_at__lt=now() - _IDLE
+    )[:200]
+    busy = {
+        claim_key(pk) for pk in Turn.objects.filter(status=Turn.Status.RUNNING).values_list("conversation_id", flat=True)
+    }  # fmt: skip
+    return sum(
+        pool.release(sandbox_id=row.pk, reason="its conversation went silent") for row in idle if row.claim_key not in busy
+    )
+
