@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def directory():
-    """Services of the test's own, all gone at its end; where every user can go, unlike pytest's directories."""
+    """The test's own, gone at its end; where every user can go, unlike pytest's directories."""
     path = Path(tempfile.mkdtemp(prefix="embedded-"))
     path.chmod(0o755)
     yield path
