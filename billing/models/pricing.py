@@ -84,7 +84,7 @@ class PriceRule(models.Model):
 
     version = models.ForeignKey(PriceVersion, on_delete=models.PROTECT, related_name="rules")
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    category = models.CharField(max_length=80, blank=True, default="")
+    category = models.CharField(max_length=160, blank=True, default="")
     amount_micros = models.BigIntegerField(null=True, blank=True)
     rate_ppm = models.IntegerField(null=True, blank=True)
 

@@ -80,7 +80,7 @@ class UsageEvent(models.Model):
     merchant_ref = models.CharField(max_length=64)
     developer_ref = models.CharField(max_length=64)
     line_ref = models.CharField(max_length=64, blank=True)
-    category = models.CharField(max_length=80, blank=True)
+    category = models.CharField(max_length=160, blank=True)
     price_version = models.ForeignKey(
         PriceVersion, on_delete=models.PROTECT, related_name="events", db_index=False
     )

@@ -1,0 +1,126 @@
+"""Reading the books: rolled-up sums plus the tail that is not rolled up yet, in one snapshot.
+
+A watermark of row ids would lose entries, since sequence order is not commit order. The mark is a
+transaction id instead: every transaction below `pg_snapshot_xmin` is finished, so its entries are either
+all visible or never will be (PostgreSQL manual, section 9.28.12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from agentstore.kit.clock import now
+from agentstore.kit.money import Money
+from billing.accounts import AccountKey
+from billing.models import Account, Entry
+
+_MARK = "coalesce((SELECT xid FROM billing_rollupmark WHERE id = 1), '0'::xid8)"
+
+_BALANCE = f"""
+SELECT coalesce((SELECT debit_micros - credit_micros FROM billing_balancerollup WHERE account_id = %(id)s), 0)
+     + coalesce((SELECT sum(amount) FROM billing_entry WHERE account_id = %(id)s AND xid >= {_MARK}), 0)
+"""  # noqa: S608 (only the constant above is put in)
+
+_TOTALS = f"""
+WITH tail AS (
+    SELECT account_id, coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS debit,
+           -coalesce(sum(amount) FILTER (WHERE amount < 0), 0) AS credit
+    FROM billing_entry WHERE xid >= {_MARK} GROUP BY account_id
+)
+SELECT a.kind, a.currency, count(*),
+       sum(coalesce(r.debit_micros, 0) + coalesce(t.debit, 0))::bigint,
+       sum(coalesce(r.credit_micros, 0) + coalesce(t.credit, 0))::bigint
+FROM billing_account a
+LEFT JOIN billing_balancerollup r ON r.account_id = a.id
+LEFT JOIN tail t ON t.account_id = a.id
+GROUP BY a.kind, a.currency ORDER BY a.currency, a.kind
+"""  # noqa: S608 (only the constant above is put in)
+
+_ROLL_UP = """
+WITH horizon AS (
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid
+), fresh AS (
+    SELECT e.account_id, coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0) AS debit,
+           -coalesce(sum(e.amount) FILTER (WHERE e.amount < 0), 0) AS credit, count(*) AS entries
+    FROM billing_entry e
+    WHERE e.xid >= %(mark)s::xid8 AND e.xid < (SELECT xid FROM horizon) GROUP BY e.account_id
+), added AS (
+    INSERT INTO billing_balancerollup AS r (account_id, debit_micros, credit_micros, entries)
+    SELECT account_id, debit, credit, entries FROM fresh
+    ON CONFLICT (account_id) DO UPDATE SET
+        debit_micros = r.debit_micros + excluded.debit_micros,
+        credit_micros = r.credit_micros + excluded.credit_micros,
+        entries = r.entries + excluded.entries
+)
+UPDATE billing_rollupmark SET xid = (SELECT xid FROM horizon), moved_at = %(now)s WHERE id = 1
+RETURNING (SELECT coalesce(sum(entries), 0)::bigint FROM fresh)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """All accounts of one kind in one currency: their debits, credits (both positive) and balance."""
+
+    kind: str
+    currency: str
+    accounts: int
+    debit: Money
+    credit: Money
+
+    @property
+    def label(self) -> str:
+        """The kind in words."""
+        return Account.Kind(self.kind).label
+
+    @property
+    def balance(self) -> Money:
+        """Debits less credits."""
+        return self.debit - self.credit
+
+
+def balance(account: Account | AccountKey, at: datetime | None = None) -> Money:
+    """An account's balance, debit positive: now, or as the books stood at an instant (by `posted_at`).
+
+    An account that was never used is at zero.
+    """
+    if isinstance(account, AccountKey):
+        found = Account.objects.filter(
+            owner_ref=account.owner_ref, kind=account.kind, currency=account.currency
+        ).first()
+        if found is None:
+            return Money(0, account.currency)
+        account = found
+    if at is not None:
+        entries = Entry.objects.filter(account=account, journal__posted_at__lte=at)
+        return Money(entries.aggregate(total=Sum("amount"))["total"] or 0, account.currency)
+    with connection.cursor() as cursor:
+        cursor.execute(_BALANCE, {"id": account.pk})
+        return Money(int(cursor.fetchone()[0]), account.currency)
+
+
+def trial_balance() -> list[TrialLine]:
+    """Debits and credits by kind of account and currency; in each currency the balances sum to zero."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TOTALS)
+        return [
+            TrialLine(kind, currency, accounts, Money(debits, currency), Money(credits, currency))
+            for kind, currency, accounts, debits, credits in cursor.fetchall()
+        ]
+
+
+@transaction.atomic
+def roll_up() -> int:
+    """Add every finished transaction's new entries to the roll-up; how many. One at a time, any time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO billing_rollupmark (id, xid, moved_at) VALUES (1, '0', %s) ON CONFLICT DO NOTHING",
+            [now()],
+        )
+        cursor.execute("SELECT xid::text FROM billing_rollupmark WHERE id = 1 FOR UPDATE")
+        mark = cursor.fetchone()[0]
+        cursor.execute(_ROLL_UP, {"mark": mark, "now": now()})
+        return int(cursor.fetchone()[0])

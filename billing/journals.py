@@ -1,0 +1,131 @@
+"""The chart of movements: which accounts each thing that happens debits and credits.
+
+docs/algorithms/ledger.md shows each of them with numbers; its example is executed as a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agentstore.kit.money import Money
+from billing.accounts import (
+    developer_pending,
+    merchant_receivable,
+    merchant_wallet,
+    platform_revenue,
+    processor_clearing,
+    processor_fees,
+)
+from billing.ledger import JournalDraft, credit, debit
+from billing.models import Journal, UsageEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SaleLine:
+    """One order line as the ledger sees it: what the shopper paid (or gets back) for a merchant's goods."""
+
+    line_ref: str
+    merchant_ref: str
+    amount: Money
+
+
+def ppcv_journal(event: UsageEvent) -> JournalDraft:
+    """A PPCv fee: the merchant owes it; the store and the developer have earned it."""
+    return JournalDraft(
+        kind="ppcv",
+        idempotency_key=event.idempotency_key,
+        occurred_at=event.occurred_at,
+        price_version_id=event.price_version_id,
+        entries=[
+            debit(merchant_receivable(event.merchant_ref, event.currency), event.amount_micros),
+            credit(platform_revenue(event.currency), event.platform_micros),
+            credit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
+        ],
+    )
+
+
+def tax_journal(event: UsageEvent) -> JournalDraft:
+    """The agent tax: out of what the store owes the merchant for the sale."""
+    return JournalDraft(
+        kind="agent_tax",
+        idempotency_key=event.idempotency_key,
+        occurred_at=event.occurred_at,
+        price_version_id=event.price_version_id,
+        entries=[
+            debit(merchant_wallet(event.merchant_ref, event.currency), event.amount_micros),
+            credit(platform_revenue(event.currency), event.platform_micros),
+            credit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
+        ],
+        memo=event.line_ref,
+    )
+
+
+def tax_return_journal(event: UsageEvent, taxed: UsageEvent) -> JournalDraft:
+    """The tax on a refunded part, back the way it came; the event's amounts are negative."""
+    return JournalDraft(
+        kind="tax_reversal",
+        idempotency_key=event.idempotency_key,
+        occurred_at=event.occurred_at,
+        price_version_id=event.price_version_id,
+        reverses_id=taxed.journal_id,
+        entries=[
+            debit(merchant_wallet(event.merchant_ref, event.currency), event.amount_micros),
+            credit(platform_revenue(event.currency), event.platform_micros),
+            credit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
+        ],
+        memo=event.line_ref,
+    )
+
+
+def sale_journal(*, order_ref: str, lines: Sequence[SaleLine], occurred_at: datetime) -> JournalDraft:
+    """A paid order: the processor holds the shopper's money, the store owes it to the merchants."""
+    return JournalDraft(
+        kind="sale",
+        idempotency_key=f"sale:{order_ref}",
+        occurred_at=occurred_at,
+        entries=[
+            *(debit(processor_clearing(currency), micros) for currency, micros in _totals(lines)),
+            *(credit(merchant_wallet(ln.merchant_ref, ln.amount.currency), ln.amount.micros) for ln in lines),
+        ],
+        memo=order_ref,
+    )
+
+
+def processor_fee_journal(*, payment_ref: str, fee: Money, occurred_at: datetime) -> JournalDraft:
+    """What the processor kept of a payment."""
+    return JournalDraft(
+        kind="processor_fee",
+        idempotency_key=f"processor_fee:{payment_ref}",
+        occurred_at=occurred_at,
+        entries=[
+            debit(processor_fees(fee.currency), fee.micros),
+            credit(processor_clearing(fee.currency), fee.micros),
+        ],
+        memo=payment_ref,
+    )
+
+
+def refund_journal(
+    *, refund_ref: str, sale: Journal, lines: Sequence[SaleLine], occurred_at: datetime
+) -> JournalDraft:
+    """A refund of a part or the whole of a sale: money leaves the processor, merchants are owed less."""
+    return JournalDraft(
+        kind="refund",
+        idempotency_key=f"refund:{refund_ref}",
+        occurred_at=occurred_at,
+        entries=[
+            *(debit(merchant_wallet(ln.merchant_ref, ln.amount.currency), ln.amount.micros) for ln in lines),
+            *(credit(processor_clearing(currency), micros) for currency, micros in _totals(lines)),
+        ],
+        reverses_id=sale.pk,
+        memo=sale.memo,
+    )
+
+
+def _totals(lines: Sequence[SaleLine]) -> list[tuple[str, int]]:
+    totals: dict[str, int] = {}
+    for line in lines:
+        totals[line.amount.currency] = totals.get(line.amount.currency, 0) + line.amount.micros
+    return sorted(totals.items())

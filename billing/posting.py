@@ -1,0 +1,74 @@
+"""Usage events on their way to the ledger: out of quarantine, rated, posted, a thousand at a time.
+
+Each step is one transaction over rows that it has locked and nobody else has (SKIP LOCKED), so workers
+don't wait for each other, and one that is killed leaves every event either before or after the step.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import connection, transaction
+
+from agentstore.kit.clock import now
+from billing.history import record_changes
+from billing.journals import ppcv_journal
+from billing.ledger import post_many
+from billing.models import UsageEvent
+
+BATCH = 2_000
+
+_RATE = """
+UPDATE billing_usageevent SET status = 'rated' WHERE id IN (
+    SELECT id FROM billing_usageevent WHERE status = 'quarantined' AND due_at <= %s
+    ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+_POSTED = """
+UPDATE billing_usageevent u SET status = 'posted', journal_id = p.journal_id
+FROM unnest(%s::uuid[], %s::uuid[]) AS p(id, journal_id) WHERE u.id = p.id
+"""
+_CAPTURE = "UPDATE billing_hold SET captured_at = %s WHERE event_id = ANY(%s::uuid[])"
+
+
+@transaction.atomic
+def rate_due_events(*, limit: int = BATCH) -> int:
+    """Let events whose quarantine is over go on to posting; how many. Amounts were fixed with the hold."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RATE, [now(), limit])
+        ids: list[uuid.UUID] = [row[0] for row in cursor.fetchall()]
+    if ids:
+        record_changes(ids, status=UsageEvent.Status.RATED, by="posting", reason="its quarantine is over")
+    return len(ids)
+
+
+@transaction.atomic
+def post_rated_events(*, limit: int = BATCH) -> int:
+    """Post rated events to the ledger in one batch and capture their holds; how many.
+
+    The journal's key is the event's, so that even an event that lost its status can't be posted twice.
+    """
+    events = list(
+        UsageEvent.objects.select_for_update(skip_locked=True)
+        .filter(status=UsageEvent.Status.RATED)
+        .order_by("id")[:limit]
+    )
+    if not events:
+        return 0
+    journal_ids = post_many([ppcv_journal(event) for event in events])
+    ids = [event.pk for event in events]
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTED, [ids, journal_ids])
+        cursor.execute(_CAPTURE, [now(), ids])
+    record_changes(ids, status=UsageEvent.Status.POSTED, by="posting", reason="")
+    return len(events)
+
+
+def post_due_events(*, limit: int = BATCH) -> int:
+    """Rate and post all that is due, batch after batch; how many were posted. Must own its transactions."""
+    posted = 0
+    while rate_due_events(limit=limit):
+        pass
+    while done := post_rated_events(limit=limit):
+        posted += done
+    return posted

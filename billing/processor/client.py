@@ -1,0 +1,62 @@
+"""The SDK's client, configured: address, key, timeouts, retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import stripe
+from django.conf import settings
+
+from billing.processor.errors import Declined, ProcessorRefused, ProcessorUnavailable
+
+# A checkout waits for this: short enough for a person, retried under the same idempotency key.
+TIMEOUT_SECONDS = 20
+RETRIES = 2
+
+_KIND_WORDS = {
+    "insufficient_funds": "The card has not enough funds for this.",
+    "expired_card": "The card has expired.",
+    "incorrect_cvc": "The card's security code is not right.",
+    "authentication_required": "The bank wants you to confirm this payment.",
+}
+
+
+@lru_cache(maxsize=8)
+def _client(key: str, base: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": base},
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+    )
+
+
+def client() -> stripe.StripeClient:
+    """The client for the settings of now (tests and demo point it to a stand-in)."""
+    return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE)
+
+
+@contextmanager
+def typed_errors() -> Iterator[None]:
+    """The SDK's exceptions as ours: Declined, ProcessorUnavailable, ProcessorRefused."""
+    try:
+        yield
+    except stripe.CardError as declined:
+        reason = getattr(declined.error, "decline_code", None) or declined.code or "card_declined"
+        raise Declined(
+            _KIND_WORDS.get(reason, "The card was declined."),
+            decline_code=reason,
+            hint="Try another card, or ask your bank.",
+        ) from declined
+    except (stripe.APIConnectionError, stripe.RateLimitError) as away:
+        raise ProcessorUnavailable(
+            "The payment service is not answering.", hint="Try again in a moment; you were not charged twice."
+        ) from away
+    except (stripe.InvalidRequestError, stripe.IdempotencyError) as refused:
+        raise ProcessorRefused(
+            refused.user_message or "The payment service refused.", processor_code=refused.code or ""
+        ) from refused
+    except stripe.StripeError as broken:
+        raise ProcessorUnavailable("The payment service has a fault.", hint="Try again later.") from broken

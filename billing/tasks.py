@@ -1,0 +1,31 @@
+"""Background work on money. Each calls one service and may run twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from billing import ledger, posting, pricing, webhooks
+
+
+@shared_task
+def post_due_events() -> int:
+    """Rate and post usage events whose quarantine is over."""
+    return posting.post_due_events()
+
+
+@shared_task
+def dispatch_webhook_events() -> int:
+    """Hand out the processor's events that nobody has handled yet."""
+    return webhooks.dispatch_unhandled()
+
+
+@shared_task
+def roll_up_balances() -> int:
+    """Move the balance roll-up forward."""
+    return ledger.roll_up()
+
+
+@shared_task
+def activate_due_prices() -> int:
+    """Note that announced prices came into force."""
+    return pricing.activate_due_prices()
