@@ -37,7 +37,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class ProcessorRefund:
-    """A refund as the processor has it; `status` is pending, succeeded, failed, canceled or requires_action."""
+    """A refund as the processor has it: pending, succeeded, failed, canceled or requires_action."""
 
     id: str
     status: str
@@ -136,18 +136,16 @@ def refund_payment(*, payment_id: str, amount: Money, reference: str) -> Process
 def _payment(intent: stripe.PaymentIntent) -> Payment:
     currency = intent.currency.upper()
     charge = intent.latest_charge
+    settled = charge.balance_transaction if isinstance(charge, stripe.Charge) else None
     fee = None
-    if isinstance(charge, stripe.Charge) and isinstance(
-        charge.balance_transaction, stripe.BalanceTransaction
-    ):
-        settled = charge.balance_transaction
+    if isinstance(settled, stripe.BalanceTransaction):
         fee = Money.from_minor(settled.fee, settled.currency.upper())
     return Payment(
         id=intent.id,
         status=intent.status,
         amount=Money.from_minor(intent.amount, currency),
         received=Money.from_minor(intent.amount_received or 0, currency),
-        reference=(intent.metadata or {}).get("reference", ""),
+        reference=intent.metadata["reference"] if "reference" in intent.metadata else "",
         client_secret=intent.client_secret or "",
         charge_id=charge.id if isinstance(charge, stripe.Charge) else (charge or ""),
         fee=fee,
