@@ -145,7 +145,7 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
         status=intent.status,
         amount=Money.from_minor(intent.amount, currency),
         received=Money.from_minor(intent.amount_received or 0, currency),
-        reference=intent.metadata["reference"] if "reference" in intent.metadata else "",
+        reference=intent.metadata.to_dict().get("reference", ""),
         client_secret=intent.client_secret or "",
         charge_id=charge.id if isinstance(charge, stripe.Charge) else (charge or ""),
         fee=fee,
