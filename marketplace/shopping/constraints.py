@@ -30,7 +30,8 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    r"(?<![\w.,])" + _HIGH + r"\s*(?:or less|or under|or below|max(?:imum)?\b|at most|tops\b|budget\b)", re.IGNORECASE
+    r"(?<![\w.,])" + _HIGH + r"\s*(?:or less|or under|or below|max(?:imum)?\b|at most|tops\b|budget\b)",
+    re.IGNORECASE,
 )
 _RANGE = re.compile(
     r"(?:\b(?P<between>between|from)\s+)?" + _AMOUNT.format("low") + _CURRENCY.format("low")
@@ -38,7 +39,9 @@ _RANGE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 # "for children under 5" speaks of an age.
-_AGE_BEFORE = re.compile(r"\b(?:age[ds]?|kids?|child|children|toddlers?|babies|people|anyone|size)\s*$", re.IGNORECASE)
+_AGE_BEFORE = re.compile(
+    r"\b(?:age[ds]?|kids?|child|children|toddlers?|babies|people|anyone|size)\s*$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,9 +148,20 @@ def lift_limit(*, conversation: Conversation) -> None:
 
 
 def note_status(
-    conversation: Conversation, *, to: str, by: str, reason: str = "", from_status: str = "", turn: Turn | None = None
+    conversation: Conversation,
+    *,
+    to: str,
+    by: str,
+    reason: str = "",
+    from_status: str = "",
+    turn: Turn | None = None,
 ) -> None:
     """The row that every change of a conversation's or a turn's status leaves."""
     ConversationStatusChange.objects.create(
-        conversation=conversation, turn=turn, from_status=from_status, to_status=to, by=by, reason=reason[:200]
+        conversation=conversation,
+        turn=turn,
+        from_status=from_status,
+        to_status=to,
+        by=by,
+        reason=reason[:200],
     )

@@ -5,6 +5,7 @@ An event is told after the row that it speaks of is committed: the stream may be
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import re
@@ -100,8 +101,24 @@ def _append(pipeline: Any, conversation_id: uuid.UUID, name: Name, data: dict[st
 
 async def read_after(conversation_id: uuid.UUID, after: str, *, count: int = 500) -> list[Event]:
     """The events after a place in the stream, the oldest first."""
-    rows = await async_client().xrange(stream_key(conversation_id), min=f"({after}", count=count)
+    rows: Any = await async_client().xrange(stream_key(conversation_id), min=f"({after}", count=count)
     return [_event(row) for row in rows]
+
+
+async def read_at(conversation_id: uuid.UUID, place: str, *, count: int) -> list[Event]:
+    """The events from a place on, itself included."""
+    rows: Any = await async_client().xrange(stream_key(conversation_id), min=place, count=count)
+    return [_event(row) for row in rows]
+
+
+def said(conversation_id: uuid.UUID, turn_id: uuid.UUID) -> str:
+    """What the page has been told of an answer: the pieces of one turn, joined."""
+    try:
+        rows: Any = _client().xrange(stream_key(conversation_id))
+    except redis.RedisError:
+        return ""
+    pieces = (event for event in map(_event, rows) if event.name == Name.MESSAGE_DELTA)
+    return "".join(piece.data["text"] for piece in pieces if piece.data.get("turn") == str(turn_id))
 
 
 def last_event_id(conversation_id: uuid.UUID) -> str:
@@ -128,13 +145,18 @@ def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.VALKEY_URL, socket_timeout=5)
 
 
+async def close_client() -> None:
+    """Close the running event loop's client: for loops that end before their process does."""
+    client = _async_clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()
+
+
 _async_clients: WeakKeyDictionary[Any, redis.asyncio.Redis] = WeakKeyDictionary()
 
 
 def async_client() -> redis.asyncio.Redis:
     """The running event loop's client: connections belong to the loop that opened them."""
-    import asyncio
-
     loop = asyncio.get_running_loop()
     client = _async_clients.get(loop)
     if client is None:

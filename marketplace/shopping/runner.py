@@ -157,7 +157,9 @@ def read_brief(turn_id: uuid.UUID) -> Brief:
     turn = Turn.objects.select_related("conversation__agent", "conversation__version").get(pk=turn_id)
     conversation, version = turn.conversation, turn.conversation.version
     said = list(
-        conversation.messages.exclude(text="").order_by("-turn__index", "-at").values_list("role", "text")[:_HISTORY]
+        conversation.messages.exclude(text="")
+        .order_by("-turn__index", "-at")
+        .values_list("role", "text")[:_HISTORY]
     )
     roles = {Message.Role.SHOPPER.value: "user", Message.Role.AGENT.value: "assistant"}
     messages = [protocols.Message(role=roles[role], content=text) for role, text in reversed(said)]  # type: ignore[arg-type]  # the dict's values are the literals
@@ -198,7 +200,10 @@ async def _claim(brief: Brief) -> ClaimedSandbox:
     wait = brief.spec.start_seconds + _PLACE_WAIT_SECONDS
     claim = asyncio.create_task(
         pool.aclaim(
-            spec=brief.spec, tenant=brief.tenant, claim_key=claim_key(brief.conversation_id), wait_seconds=wait
+            spec=brief.spec,
+            tenant=brief.tenant,
+            claim_key=claim_key(brief.conversation_id),
+            wait_seconds=wait,
         )
     )
     try:
@@ -214,7 +219,9 @@ async def _claim(brief: Brief) -> ClaimedSandbox:
 
 
 async def _tell_status(brief: Brief, state: str, message: str) -> None:
-    await events.atell(brief.conversation_id, Name.STATUS, turn=str(brief.turn_id), state=state, message=message)
+    await events.atell(
+        brief.conversation_id, Name.STATUS, turn=str(brief.turn_id), state=state, message=message
+    )
 
 
 async def _keep_lease(brief: Brief, work: asyncio.Task[None]) -> None:
@@ -251,4 +258,6 @@ def _failure(error: Exception, brief: Brief) -> Failure:
 async def _fail_unread(turn_id: uuid.UUID) -> None:
     failure = Failure(Fault.PLATFORM, "internal_error", "Something on our side broke. Please try again.")
     with suppress(Exception):
-        await in_thread(turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=failure)
+        await in_thread(
+            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=failure
+        )

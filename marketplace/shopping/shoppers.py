@@ -103,7 +103,11 @@ def _merge_carts(guest: Shopper, mine: Shopper) -> None:
 @receiver(user_logged_in, dispatch_uid="shopping.join_shopper")
 def join_on_sign_in(sender: Any, request: HttpRequest | None, user: User, **_: Any) -> None:
     """Django's signal: the session's shopper becomes the person's."""
-    known = request.session.pop(SESSION_KEY, None) if request is not None and hasattr(request, "session") else None
+    known = (
+        request.session.pop(SESSION_KEY, None)
+        if request is not None and hasattr(request, "session")
+        else None
+    )
     if known:
         join_shopper(shopper_id=uuid.UUID(known), user=user)
 
@@ -111,16 +115,16 @@ def join_on_sign_in(sender: Any, request: HttpRequest | None, user: User, **_: A
 @transaction.atomic
 def give_consent(*, shopper: Shopper, scope: str) -> Consent:
     """Allow agents what a scope says, in conversations opened from now on. Idempotent."""
-    consent, _ = Consent.objects.get_or_create(
-        shopper=shopper, scope=_known_scope(scope), withdrawn_at=None
-    )
+    consent, _ = Consent.objects.get_or_create(shopper=shopper, scope=_known_scope(scope), withdrawn_at=None)
     return consent
 
 
 @transaction.atomic
 def withdraw_consent(*, shopper: Shopper, scope: str) -> None:
     """Take a consent back. It stops at once, also in conversations that are open."""
-    Consent.objects.filter(shopper=shopper, scope=_known_scope(scope), withdrawn_at=None).update(withdrawn_at=now())
+    Consent.objects.filter(shopper=shopper, scope=_known_scope(scope), withdrawn_at=None).update(
+        withdrawn_at=now()
+    )
 
 
 def consents_in_force(shopper: Shopper) -> list[str]:

@@ -92,7 +92,11 @@ def wake_ups() -> WakeUps:
 
 
 async def follow(
-    conversation_id: uuid.UUID, *, after: str, heartbeat: float = HEARTBEAT_SECONDS, life: float = _LIFE_SECONDS
+    conversation_id: uuid.UUID,
+    *,
+    after: str,
+    heartbeat: float = HEARTBEAT_SECONDS,
+    life: float = _LIFE_SECONDS,
 ) -> AsyncIterator[Event | None]:
     """The conversation's events after a place, as they come; None when there was nothing for a heartbeat."""
     until = time.monotonic() + life
@@ -127,9 +131,7 @@ async def as_server_sent(conversation_id: uuid.UUID, *, after: str) -> AsyncIter
 
 async def is_finished(conversation_id: uuid.UUID, after: str) -> bool:
     """Whether nothing came after this place and the event there ended a turn."""
-    client = events.async_client()
-    rows = await client.xrange(events.stream_key(conversation_id), min=after, count=2)
-    if len(rows) != 1:
-        return not rows and after != events.BEGINNING
-    (place, fields) = rows[0]
-    return bool(place.decode() == after and fields[b"event"].decode() in ENDS_A_TURN)
+    found = await events.read_at(conversation_id, after, count=2)
+    if len(found) != 1:
+        return not found and after != events.BEGINNING
+    return found[0].id == after and found[0].name in ENDS_A_TURN

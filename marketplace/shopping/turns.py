@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,7 +53,9 @@ class Failure:
 
 
 LOST = Failure(
-    Fault.PLATFORM, "lease_lost", "We lost the connection to the agent. What was shown stays; please try again."
+    Fault.PLATFORM,
+    "lease_lost",
+    "We lost the connection to the agent. What was shown stays; please try again.",
 )
 
 
@@ -109,7 +110,9 @@ def _require_serving(conversation: Conversation) -> None:
 def renew_lease(*, turn_id: uuid.UUID, owner: str) -> bool:
     """Keep the turn; False when it is no longer the owner's, and whatever is being done for it should stop."""
     return bool(
-        Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, lease_owner=owner).update(lease_until=_lease())
+        Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, lease_owner=owner).update(
+            lease_until=_lease()
+        )
     )
 
 
@@ -158,16 +161,22 @@ def _tell_end(turn: Turn, *, text: str, shown: int, failure: Failure | None) -> 
         )  # fmt: skip
     else:
         events.tell(
-            turn.conversation_id, Name.TURN_DONE, **where, stopped=turn.status == Turn.Status.STOPPED, cards=shown
+            turn.conversation_id,
+            Name.TURN_DONE,
+            **where,
+            stopped=turn.status == Turn.Status.STOPPED,
+            cards=shown,
         )
 
 
-def stop_turn(*, conversation: Conversation, said_so_far: str = "") -> bool:
-    """The shopper has heard enough. False when nothing was running."""
+def stop_turn(*, conversation: Conversation) -> uuid.UUID | None:
+    """The shopper has heard enough; what was said so far is kept. The turn that was stopped, None when none ran."""
     turn = conversation.turns.filter(status=Turn.Status.RUNNING).first()
     if turn is None:
-        return False
-    return end_turn(turn_id=turn.pk, status=Turn.Status.STOPPED, by="shopper", text=said_so_far)
+        return None
+    said = events.said(conversation.pk, turn.pk)
+    stopped = end_turn(turn_id=turn.pk, status=Turn.Status.STOPPED, by="shopper", text=said)
+    return turn.pk if stopped else None
 
 
 def running_turn(conversation_id: uuid.UUID) -> Turn | None:
@@ -183,10 +192,18 @@ def running_turn(conversation_id: uuid.UUID) -> Turn | None:
 
 def reap_turns() -> int:
     """End the turns whose process is gone; how many. Their sandboxes go too: nobody reads them any more."""
-    lost: Sequence[Turn] = Turn.objects.filter(status=Turn.Status.RUNNING, lease_until__lt=now())[:200]
+    lost = Turn.objects.filter(status=Turn.Status.RUNNING, lease_until__lt=now())[:200]
     ended = 0
     for turn in lost:
-        if end_turn(turn_id=turn.pk, status=Turn.Status.FAILED, by="reaper", failure=LOST, owner=turn.lease_owner):
+        said = events.said(turn.conversation_id, turn.pk)
+        if end_turn(
+            turn_id=turn.pk,
+            status=Turn.Status.FAILED,
+            by="reaper",
+            text=said,
+            failure=LOST,
+            owner=turn.lease_owner,
+        ):
             ended += 1
             pool.release_claim(claim_key=claim_key(turn.conversation_id), reason="its turn was lost")
     return ended
@@ -201,6 +218,7 @@ def release_idle_sandboxes() -> int:
         claim_key(pk) for pk in Turn.objects.filter(status=Turn.Status.RUNNING).values_list("conversation_id", flat=True)
     }  # fmt: skip
     return sum(
-        pool.release(sandbox_id=row.pk, reason="its conversation went silent") for row in idle if row.claim_key not in busy
+        pool.release(sandbox_id=row.pk, reason="its conversation went silent")
+        for row in idle
+        if row.claim_key not in busy
     )
-

@@ -1,0 +1,54 @@
+"""Cards as a page draws them: what was recommended, and what is true of it at this instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agentstore.kit.money import Money
+from marketplace.catalog.offers import OfferFact, read_offers
+from marketplace.shopping.models import Recommendation
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A shown recommendation and its offer now. The price is the one that the platform read for the card."""
+
+    recommendation: Recommendation
+    fact: OfferFact
+
+    @property
+    def price_now(self) -> Money | None:
+        """The offer's price where it is not the card's any more."""
+        return self.fact.price if self.fact.price != self.recommendation.price else None
+
+    @property
+    def placement(self) -> Money | None:
+        """What the merchant paid for the conversation, None for nothing."""
+        return self._disclosed("placement_micros")
+
+    @property
+    def placement_developer(self) -> Money | None:
+        """The developer's part of it."""
+        return self._disclosed("placement_developer_micros")
+
+    @property
+    def sale_store(self) -> Money | None:
+        """What the store would keep of a sale at the card's price."""
+        return self._disclosed("sale_store_micros")
+
+    @property
+    def sale_developer(self) -> Money | None:
+        """What the developer would get of it."""
+        return self._disclosed("sale_developer_micros")
+
+    def _disclosed(self, key: str) -> Money | None:
+        micros = self.recommendation.disclosure.get(key)
+        return Money(micros, self.recommendation.currency) if micros else None
+
+
+def cards_for(recommendations: Iterable[Recommendation]) -> list[Card]:
+    """Cards of shown recommendations in their order; two queries for all. One whose offer is gone is left out."""
+    rows = [row for row in recommendations if row.status == Recommendation.Status.SHOWN and row.offer_id]
+    facts = read_offers(offer_ids=[row.offer_id for row in rows if row.offer_id is not None])
+    return [Card(row, facts[row.offer_id]) for row in rows if row.offer_id in facts]

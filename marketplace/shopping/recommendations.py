@@ -1,0 +1,176 @@
+"""An agent's claim, tested and recorded: shown with the platform's own price, or refused with a reason."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import structlog
+from django.db import transaction
+
+from agentstore.identity.models import Membership
+from agentstore.kit.clock import now
+from agentstore.kit.errors import Conflict, Invalid, Refused
+from agentstore.kit.ids import MalformedId, parse_public_id, public_id
+from billing import fees, metering
+from billing.metering import PpcvOutcome
+from billing.pricing import fixed_terms
+from marketplace.catalog.offers import OfferFact, read_offer
+from marketplace.shopping import events
+from marketplace.shopping.conversations import constraints_in_force
+from marketplace.shopping.events import Name
+from marketplace.shopping.grounding import Code, Refusal, ground
+from marketplace.shopping.models import Conversation, Recommendation, Turn
+
+log = structlog.get_logger(__name__)
+
+REASON_LETTERS = 400
+# Recorded for operators; an agent and its developer read NOT_FOR_SALE, since a budget is none of their business.
+PAUSED = "paused_by_merchant"
+
+
+class NoTurn(Conflict):
+    """The conversation has no turn that runs: an agent may speak only while it is asked."""
+
+    code = "no_turn"
+
+
+class ClaimRefused(Refused):
+    """A claim that does not hold; the code is the rule that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a claim. `already`: the shopper had this card before."""
+
+    recommendation: Recommendation
+    refusal: Refusal | None = None
+    already: bool = False
+
+
+@transaction.atomic
+def recommend(
+    *,
+    conversation_id: uuid.UUID,
+    turn_id: uuid.UUID,
+    variant_id: str,
+    reason: str,
+    offer_id: str | None = None,
+) -> Outcome:
+    """Ground a claim and record it, shown or refused; idempotent per conversation and variant.
+
+    `variant_id` and `offer_id` are public ids, as the agent gave them. A shown card of a conversation with a shopper
+    is metered (PPCv) and labelled accordingly, in the same transaction; the page is told after it. Raises Invalid
+    without a reason, NoTurn when the turn has ended. A refusal is a value, so that its record is kept.
+    """
+    reason = reason.replace("\x00", "").strip()
+    if not reason:
+        raise Invalid("A recommendation needs a reason.", hint="Say in a sentence why it suits the shopper.")
+    turn = (
+        Turn.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("conversation__agent__developer", "conversation__shopper")
+        .filter(pk=turn_id, conversation_id=conversation_id, status=Turn.Status.RUNNING)
+        .first()
+    )
+    if turn is None:
+        raise NoTurn("No turn is running.", hint="Recommend while you are answering a message.")
+    claim = _Claim(turn, variant_id[:80], reason[:REASON_LETTERS])
+    try:
+        variant = parse_public_id("var", variant_id)
+        offer = parse_public_id("off", offer_id) if offer_id else None
+    except MalformedId as malformed:
+        return claim.refuse(
+            Refusal(Code.MALFORMED_ID, malformed.message, "Use the ids that the catalogue tools return.")
+        )
+    shown = Recommendation.objects.filter(conversation_id=conversation_id, status=Recommendation.Status.SHOWN)
+    earlier = shown.filter(variant_id=variant).first()
+    if earlier is not None:
+        return Outcome(earlier, already=True)
+    grounded = ground(
+        read_offer(variant_id=variant, offer_id=offer),
+        constraints_in_force(turn.conversation),
+        shown_this_turn=shown.filter(turn=turn).count(),
+    )
+    if isinstance(grounded, Refusal):
+        return claim.refuse(grounded)
+    fee = _meter(turn.conversation, grounded.fact)
+    if fee is not None and fee.status == "paused":
+        return claim.refuse(_PAUSED_REFUSAL, record_as=PAUSED)
+    return claim.show(grounded.fact, fee)
+
+
+_PAUSED_REFUSAL = Refusal(Code.NOT_FOR_SALE, "This offer is not for sale now.", "Recommend another product.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    turn: Turn
+    claimed_variant: str
+    reason: str
+
+    def refuse(self, refusal: Refusal, *, record_as: str | None = None) -> Outcome:
+        row = Recommendation.objects.create(
+            conversation=self.turn.conversation, turn=self.turn, status=Recommendation.Status.REFUSED,
+            claimed_variant=self.claimed_variant, reason=self.reason, refusal=record_as or refusal.code,
+        )  # fmt: skip
+        return Outcome(row, refusal)
+
+    def show(self, fact: OfferFact, fee: PpcvOutcome | None) -> Outcome:
+        conversation = self.turn.conversation
+        row = Recommendation.objects.create(
+            conversation=conversation, turn=self.turn, status=Recommendation.Status.SHOWN,
+            claimed_variant=self.claimed_variant, reason=self.reason, variant_id=fact.variant_id,
+            offer_id=fact.offer_id, merchant_id=fact.merchant_id, price_micros=fact.price.micros,
+            list_price_micros=fact.list_price.micros if fact.list_price else None, currency=fact.price.currency,
+            sponsored=fee is not None and fee.sponsored, disclosure=_disclosure(conversation, fact, fee),
+        )  # fmt: skip
+        transaction.on_commit(lambda: _tell(row, fact))
+        return Outcome(row)
+
+
+def _meter(conversation: Conversation, fact: OfferFact) -> PpcvOutcome | None:
+    """Hold the merchant's fee for this conversation; None where none may be earned.
+
+    A rehearsal earns nothing, and neither does a developer's own organization talking to its own agent.
+    """
+    if conversation.purpose != Conversation.Purpose.SHOPPING or conversation.shopper is None:
+        return None
+    user_id = conversation.shopper.user_id
+    developer = conversation.agent.developer
+    if user_id and Membership.objects.filter(organization=developer, user_id=user_id).exists():
+        return None
+    return metering.meter_ppcv(
+        conversation_ref=str(conversation.pk), merchant_ref=fact.merchant_ref, developer_ref=developer.ref,
+        category=fact.category, price_version_id=uuid.UUID(conversation.price_version_ref), occurred_at=now(),
+    )  # fmt: skip
+
+
+def _disclosure(conversation: Conversation, fact: OfferFact, fee: PpcvOutcome | None) -> dict[str, int | str]:
+    """What the card says about money, in micro-units of its currency, by the prices of the conversation."""
+    if not conversation.price_version_ref:
+        return {}
+    sale = fees.earnings_on_sale(
+        fixed_terms(uuid.UUID(conversation.price_version_ref)), fact.category, fact.price
+    )
+    paid = fee if fee is not None and fee.sponsored else None
+    return {
+        "currency": fact.price.currency,
+        "placement_micros": paid.fee.micros if paid else 0,
+        "placement_developer_micros": paid.developer_share.micros if paid else 0,
+        "sale_store_micros": sale.store.micros,
+        "sale_developer_micros": sale.developer.micros,
+    }
+
+
+def _tell(row: Recommendation, fact: OfferFact) -> None:
+    events.tell(
+        row.conversation_id, Name.RECOMMENDATION, turn=str(row.turn_id), id=str(row.pk),
+        variant_id=public_id("var", fact.variant_id), offer_id=public_id("off", fact.offer_id), title=fact.title,
+        merchant=fact.merchant_name, price={"amount": fact.price.minor, "currency": fact.price.currency},
+        reason=row.reason, sponsored=row.sponsored,
+    )  # fmt: skip
+
+
+def refusal_for_developers(code: str) -> str:
+    """A recorded refusal as an agent and its developer may read it."""
+    return Code.NOT_FOR_SALE.value if code == PAUSED else code
