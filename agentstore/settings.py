@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django.forms",
     "django.contrib.postgres",
     "allauth",
     "allauth.account",
@@ -82,6 +83,10 @@ MIDDLEWARE = [
 
 # The gateway process sets its own: only what a sandboxed agent may reach.
 ROOT_URLCONF = env.str("AGENTSTORE_ROOT_URLCONF", "agentstore.urls")
+GATEWAY_MIDDLEWARE = ["marketplace.gateway.middleware.ProblemMiddleware"]
+if ROOT_URLCONF == "marketplace.gateway.urls":
+    # Behind that door there are no cookies, no forms and no pages.
+    MIDDLEWARE = GATEWAY_MIDDLEWARE
 ASGI_APPLICATION = "agentstore.asgi.application"
 TEMPLATES = [
     {
@@ -95,7 +100,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "agentstore.identity.context.workspaces",
             ],
-            "builtins": ["agentstore.kit.templatetags.kit"],
+            "builtins": ["agentstore.kit.templatetags.kit", "agentstore.kit.templatetags.charts"],
         },
     }
 ]
@@ -136,6 +141,11 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_URL.startswith("https") else "http"
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = SITE_NAME
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not LIVE
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
@@ -172,6 +182,8 @@ SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 0)
 if env.bool("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "agentstore.errors.csrf_failed"
+FORM_RENDERER = "agentstore.kit.forms.StoreFormRenderer"
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ["/admin/"],
     "DIRECTIVES": {
@@ -259,6 +271,11 @@ RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 MODEL_BASE_URL = env.str("MODEL_BASE_URL", "")
 MODEL_API_KEY = env.str("MODEL_API_KEY", "")
 MODEL_NAME = env.str("MODEL_NAME", "")
+MODEL_TOKENS_PER_CONVERSATION = env.int("MODEL_TOKENS_PER_CONVERSATION", 50_000)
+
+# What one conversation may ask of the gateway.
+GATEWAY_CALLS_PER_SECOND = env.int("GATEWAY_CALLS_PER_SECOND", 25)
+GATEWAY_CALLS_PER_TURN = env.int("GATEWAY_CALLS_PER_TURN", 80)
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 from agentstore.logs import logging_config  # noqa: E402  (needs nothing of Django; kept beside the settings it serves)

@@ -18,11 +18,13 @@ def organization_for(
 
     Raises NotFound for strangers and wrong kinds alike, Forbidden for a member whose role is too low.
     """
-    membership = (
-        Membership.objects.select_related("organization")
-        .filter(organization__slug=slug, organization__kind=kind, user_id=getattr(user, "pk", None))
-        .first()
-    )
+    membership = None
+    if getattr(user, "is_authenticated", False):
+        membership = (
+            Membership.objects.select_related("organization")
+            .filter(organization__slug=slug, organization__kind=kind, user_id=user.pk)
+            .first()
+        )
     if membership is None:
         raise NotFound("There is no such organization, or you are not a member of it.")
     if roles is not None and membership.role not in roles:

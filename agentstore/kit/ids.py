@@ -34,7 +34,7 @@ def public_id(prefix: str, number: int) -> str:
 
 def parse_public_id(prefix: str, text: str) -> int:
     """The number in a public id. Raises MalformedId when it is of another kind or no id at all."""
-    match = _PUBLIC.fullmatch(text) if isinstance(text, str) else None
+    match = _PUBLIC.fullmatch(text)
     if match is None or match[1] != prefix:
         raise MalformedId(f"{text!r:.80} is not an id of the form {prefix}_<number>")
     return int(match[2])

@@ -49,11 +49,12 @@ STATUS_TONES = {
     "neutral": "archived cancelled closed draft ended expired inactive none organic paused retired withdrawn",
     "info": "building checking created held in_review new open pending processing queued received review "
     "running scheduled starting submitted validating waiting warming",
-    "success": "accepted active approved available completed connected done fulfilled live paid passed posted "
-    "published ready settled succeeded verified",
+    "success": "accepted active approved available completed connected done fulfilled live paid passed "
+    "posted published ready settled succeeded verified",
     "warning": "attention late partial partially_refunded quarantined refunded requires_action returned "
     "stale suspended unbilled",
-    "error": "blocked canceled_by_processor dead disputed error failed lost overdue refused rejected reversed",
+    "error": "blocked canceled_by_processor dead disputed error failed lost overdue refused rejected "
+    "reversed",
 }
 _TONE_OF = {status: tone for tone, statuses in STATUS_TONES.items() for status in statuses.split()}
 
