@@ -40,6 +40,7 @@ class FeedImport(models.Model):
     refused = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, help_text="why the whole import failed")
     created_at = models.DateTimeField(default=now)
+    touched_at = models.DateTimeField(default=now, help_text="when work on it last went on")
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

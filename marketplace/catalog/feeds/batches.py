@@ -1,0 +1,234 @@
+"""Writing items: a few statements for a whole batch; item by item only when PostgreSQL refuses the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import DatabaseError, transaction
+
+from agentstore.identity.models import Organization
+from agentstore.kit.clock import now
+from marketplace.catalog.categories import ensure_category
+from marketplace.catalog.feeds.items import FeedItem, RowRefused
+from marketplace.catalog.models import Category, Offer, Product, Variant
+from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.texts import product_text, text_hash
+
+_PRODUCT: Final = (
+    "title", "description", "brand", "category_id", "attributes", "rating_value", "rating_count", "min_age",
+    "text_hash",
+)  # fmt: skip
+_VARIANT: Final = ("product_id", "sku", "gtin", "title", "options")
+_OFFER: Final = ("price_micros", "list_price_micros", "currency", "stock", "ships_to", "valid_to")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many items were new, changed and as they were, and which were refused."""
+
+    accepted: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: list[tuple[int, FeedItem, RowRefused]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Count another's in."""
+        self.accepted += other.accepted
+        self.changed += other.changed
+        self.unchanged += other.unchanged
+        self.refused += other.refused
+
+
+def write_batch(*, merchant: Organization, items: Sequence[tuple[int, FeedItem]]) -> Outcome:
+    """Make the catalogue say what the items say; item ids are distinct, the transaction is the caller's.
+
+    A batch that PostgreSQL refuses is written again item by item, so that a bad item takes no other with it.
+    """
+    try:
+        with transaction.atomic():
+            return _write(merchant, items)
+    except DatabaseError as broken:
+        if len(items) == 1:
+            line, item = items[0]
+            message = str(broken).splitlines()[0][:200] if str(broken) else "The database refused it."
+            return Outcome(refused=[(line, item, RowRefused("not_storable", message))])
+    total = Outcome()
+    for one in items:
+        total.add(write_batch(merchant=merchant, items=[one]))
+    return total
+
+
+def _write(merchant: Organization, items: Sequence[tuple[int, FeedItem]]) -> Outcome:
+    wanted = [item for _, item in items]
+    variants = {
+        variant.item_id: variant
+        for variant in Variant.objects.filter(owner=merchant, item_id__in=[item.item_id for item in wanted])
+    }
+    products, touched_groups = _write_products(merchant, wanted)
+    touched_variants = _write_variants(merchant, wanted, products, variants)
+    touched_offers = _write_offers(
+        merchant, wanted, {item_id: v.pk for item_id, v in touched_variants.all.items()}
+    )
+    outcome = Outcome()
+    stale: set[int] = set()
+    for item in wanted:
+        if item.item_id in touched_variants.new:
+            outcome.accepted += 1
+        elif (
+            item.group_id in touched_groups
+            or item.item_id in touched_variants.changed
+            or item.item_id in touched_offers
+        ):
+            outcome.changed += 1
+        else:
+            outcome.unchanged += 1
+            continue
+        stale.add(products[item.group_id].pk)
+    announce_products(stale | touched_variants.left)
+    return outcome
+
+
+def _write_products(merchant: Organization, items: Sequence[FeedItem]) -> tuple[dict[str, Product], set[str]]:
+    """Products by group id, and the groups whose description changed or is new.
+
+    The first item of a group describes the product; its siblings often differ in wording, and taking each in
+    turn would change the product with every line.
+    """
+    leading: dict[str, FeedItem] = {}
+    for item in items:
+        leading.setdefault(item.group_id, item)
+    products = {
+        product.group_id: product
+        for product in Product.objects.filter(owner=merchant, group_id__in=list(leading))
+    }
+    leads = dict(
+        Variant.objects.filter(product__in=products.values())
+        .order_by("product_id", "id")
+        .distinct("product_id")
+        .values_list("product_id", "item_id")
+    )
+    by_id = {item.item_id: item for item in items}
+    categories: dict[tuple[str, ...], Category | None] = {}
+    write: dict[str, Product] = {}
+    for group_id, first in leading.items():
+        product = products.get(group_id)
+        lead_id = first.item_id if product is None else leads.get(product.pk, first.item_id)
+        lead = by_id.get(lead_id)
+        if lead is None or lead.group_id != group_id:
+            continue
+        if lead.category not in categories:
+            categories[lead.category] = ensure_category(lead.category)
+        values = _product_values(lead, categories[lead.category])
+        if product is None:
+            write[group_id] = Product(owner=merchant, group_id=group_id, **values)
+        elif _set(product, values):
+            product.updated_at = now()
+            write[group_id] = product
+    Product.objects.bulk_create(
+        write.values(), update_conflicts=True, unique_fields=["owner", "group_id"],
+        update_fields=[*(name.removesuffix("_id") for name in _PRODUCT), "updated_at"],
+    )  # fmt: skip
+    return {**products, **write}, set(write)
+
+
+def _product_values(item: FeedItem, category: Category | None) -> dict[str, Any]:
+    text = product_text(
+        title=item.title, brand=item.brand, category=item.category, description=item.description
+    )
+    return {
+        "title": item.title,
+        "description": item.description,
+        "brand": item.brand,
+        "category_id": category.pk if category else None,
+        "attributes": dict(item.attributes),
+        "rating_value": item.rating_value,
+        "rating_count": item.rating_count,
+        "min_age": item.min_age,
+        "text_hash": text_hash(text),
+    }
+
+
+@dataclass(slots=True)
+class _Variants:
+    all: dict[str, Variant]
+    new: set[str]
+    changed: set[str]
+    left: set[int]
+
+
+def _write_variants(
+    merchant: Organization,
+    items: Iterable[FeedItem],
+    products: dict[str, Product],
+    variants: dict[str, Variant],
+) -> _Variants:
+    result = _Variants(all=dict(variants), new=set(), changed=set(), left=set())
+    write: list[Variant] = []
+    for item in items:
+        values = {
+            "product_id": products[item.group_id].pk,
+            "sku": item.sku,
+            "gtin": item.gtin,
+            "title": item.variant_title,
+            "options": dict(item.options),
+        }
+        variant = variants.get(item.item_id)
+        if variant is None:
+            variant = Variant(owner=merchant, item_id=item.item_id, **values)
+            result.new.add(item.item_id)
+        else:
+            before = variant.product_id
+            if not _set(variant, values):
+                continue
+            result.changed.add(item.item_id)
+            if before != variant.product_id:
+                result.left.add(before)
+        result.all[item.item_id] = variant
+        write.append(variant)
+    Variant.objects.bulk_create(
+        write, update_conflicts=True, unique_fields=["owner", "item_id"],
+        update_fields=[name.removesuffix("_id") for name in _VARIANT],
+    )  # fmt: skip
+    return result
+
+
+def _write_offers(merchant: Organization, items: Iterable[FeedItem], ids: dict[str, int]) -> set[str]:
+    """Item ids whose offer changed or is new. A feed never switches an offer on or off."""
+    offers = {
+        offer.variant_id: offer
+        for offer in Offer.objects.filter(merchant=merchant, variant_id__in=list(ids.values()))
+    }
+    write: dict[str, Offer] = {}
+    for item in items:
+        values = {
+            "price_micros": item.price_micros,
+            "list_price_micros": item.list_price_micros,
+            "currency": item.currency,
+            "stock": item.stock,
+            "ships_to": list(item.ships_to),
+            "valid_to": item.valid_to,
+        }
+        offer = offers.get(ids[item.item_id])
+        if offer is None:
+            write[item.item_id] = Offer(variant_id=ids[item.item_id], merchant=merchant, **values)
+        elif _set(offer, values):
+            offer.updated_at = now()
+            write[item.item_id] = offer
+    Offer.objects.bulk_create(
+        # In the order of the variants, as all who lock several offers go by.
+        sorted(write.values(), key=lambda offer: offer.variant_id),
+        update_conflicts=True, unique_fields=["variant", "merchant"], update_fields=[*_OFFER, "updated_at"],
+    )  # fmt: skip
+    return set(write)
+
+
+def _set(row: Any, values: dict[str, Any]) -> bool:
+    """Give a row new values; whether that changed anything."""
+    changed = False
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+            changed = True
+    return changed

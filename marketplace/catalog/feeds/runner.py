@@ -1,0 +1,164 @@
+"""Reading a feed to its end: in batches, each one transaction with its place in the file.
+
+A worker may die anywhere: what a batch wrote and how far the file was read are one commit, so that the next
+worker goes on behind it and no line is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from agentstore.kit.clock import now
+from agentstore.kit.errors import NotFound
+from marketplace.catalog.feeds.batches import Outcome, write_batch
+from marketplace.catalog.feeds.items import FeedItem, RowRefused, read_item
+from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
+from marketplace.catalog.models import FeedImport, FeedImportStatusChange, FeedRefusal
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+STALLED: Final = timedelta(seconds=90)
+# More refusals than anybody reads; beyond them only the number is kept.
+MOST_REFUSALS: Final = 10_000
+
+
+class ImportNotFound(NotFound):
+    """There is no such import."""
+
+    code = "import_not_found"
+
+
+def run_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
+    """Read a feed from where it stands to its end; gives the import with its report.
+
+    May run twice or again after a crash. Of two runs at once, the one that is behind steps back. Raises
+    ImportNotFound.
+    """
+    feed_import = _begin(import_id)
+    if not feed_import.is_open:
+        return feed_import
+    with feed_import.file.open("rb") as file:
+        # Django's File is a file in all that the reader uses.
+        reader = FeedReader(file.file, format=feed_import.format)
+        try:
+            for lines in _batched(reader, after=feed_import.lines_read, size=batch):
+                mine = _take_batch(feed_import, lines, position=reader.position)
+                if not mine:
+                    log.info("feed_import_elsewhere", import_id=str(import_id))
+                    return feed_import
+        except FeedUnreadable as broken:
+            return _end(feed_import, FeedImport.Status.FAILED, reason=str(broken))
+    return _end(feed_import, FeedImport.Status.DONE, reason="read to its end")
+
+
+def stalled_imports() -> list[UUID]:
+    """Imports that nobody has worked on for a while."""
+    return list(
+        FeedImport.objects.filter(
+            status__in=[FeedImport.Status.WAITING, FeedImport.Status.RUNNING], touched_at__lt=now() - STALLED
+        ).values_list("pk", flat=True)
+    )
+
+
+@transaction.atomic
+def _begin(import_id: UUID) -> FeedImport:
+    feed_import = FeedImport.objects.select_for_update().filter(pk=import_id).first()
+    if feed_import is None:
+        raise ImportNotFound("There is no such import.")
+    if feed_import.status == FeedImport.Status.WAITING:
+        _record(feed_import, FeedImport.Status.RUNNING, reason="a worker began to read")
+    feed_import.touched_at = now()
+    feed_import.save(update_fields=["status", "touched_at"])
+    return feed_import
+
+
+@transaction.atomic
+def _end(feed_import: FeedImport, status: str, *, reason: str) -> FeedImport:
+    fresh = FeedImport.objects.select_for_update().get(pk=feed_import.pk)
+    if not fresh.is_open:
+        return fresh
+    _record(fresh, status, reason=reason)
+    fresh.ended_at = fresh.touched_at = now()
+    fresh.bytes_read = fresh.size
+    fresh.error = reason if status == FeedImport.Status.FAILED else ""
+    fresh.save(update_fields=["status", "ended_at", "touched_at", "bytes_read", "error"])
+    return fresh
+
+
+def _record(feed_import: FeedImport, status: str, *, reason: str) -> None:
+    FeedImportStatusChange.objects.create(
+        feed_import=feed_import, from_status=feed_import.status, to_status=status, reason=reason
+    )
+    feed_import.status = status
+
+
+def _batched(reader: FeedReader, *, after: int, size: int) -> Iterator[list[FeedLine]]:
+    """Batches of lines behind `after`; an item id comes once in a batch, so that a later line of it wins."""
+    lines: list[FeedLine] = []
+    ids: set[str] = set()
+    for line in reader:
+        if line.line <= after:
+            continue
+        item_id = line.cells.get("id", "").strip() if isinstance(line.cells, dict) else ""
+        if len(lines) == size or item_id in ids:
+            yield lines
+            lines, ids = [], set()
+        lines.append(line)
+        if item_id:
+            ids.add(item_id)
+    if lines:
+        yield lines
+
+
+@transaction.atomic
+def _take_batch(feed_import: FeedImport, lines: Sequence[FeedLine], *, position: int) -> bool:
+    """Write one batch and move on in the file; False when another worker has done so meanwhile."""
+    fresh = FeedImport.objects.select_for_update().get(pk=feed_import.pk)
+    if fresh.lines_read != feed_import.lines_read or fresh.status != FeedImport.Status.RUNNING:
+        return False
+    with connection.cursor() as cursor:
+        # Two imports of one merchant take turns, batch by batch.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(fresh.merchant_id)])
+    items, refused = _understand(lines)
+    outcome = write_batch(merchant=feed_import.merchant, items=items) if items else Outcome()
+    refused += [(line, item.item_id, refusal) for line, item, refusal in outcome.refused]
+    room = max(0, MOST_REFUSALS - fresh.refused)
+    FeedRefusal.objects.bulk_create(
+        FeedRefusal(
+            feed_import=fresh, line=line, item_id=item_id[:120], code=refusal.code, message=refusal.message
+        )
+        for line, item_id, refusal in sorted(refused, key=lambda found: found[0])[:room]
+    )
+    fresh.accepted += outcome.accepted
+    fresh.changed += outcome.changed
+    fresh.unchanged += outcome.unchanged
+    fresh.refused += len(refused)
+    fresh.lines_read, fresh.bytes_read, fresh.touched_at = lines[-1].line, position, now()
+    fresh.save()
+    feed_import.lines_read = fresh.lines_read
+    return True
+
+
+def _understand(
+    lines: Sequence[FeedLine],
+) -> tuple[list[tuple[int, FeedItem]], list[tuple[int, str, RowRefused]]]:
+    items: list[tuple[int, FeedItem]] = []
+    refused: list[tuple[int, str, RowRefused]] = []
+    at = now()
+    for line in lines:
+        if isinstance(line.cells, RowRefused):
+            refused.append((line.line, "", line.cells))
+            continue
+        try:
+            items.append((line.line, read_item(line.cells, currency=settings.STORE_CURRENCY, at=at)))
+        except RowRefused as refusal:
+            refused.append((line.line, line.cells.get("id", ""), refusal))
+    return items, refused

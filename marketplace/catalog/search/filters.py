@@ -1,0 +1,57 @@
+"""What a search is narrowed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from agentstore.kit.money import Money
+from marketplace.catalog.products import OfferView, VariantView
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilters:
+    """All given filters must hold; within one, any value does.
+
+    `categories` are slugs (a category includes what lies below it), `brands` names in any case, `options` an
+    option's name to accepted values, both in any case. Prices include their ends. `ships_to` is an ISO 3166-1
+    alpha-2 code. `in_stock` leaves out what cannot be bought now.
+    """
+
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    min_price: Money | None = None
+    max_price: Money | None = None
+    ships_to: str = ""
+    in_stock: bool = True
+    merchants: tuple[UUID, ...] = ()
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def currency(self) -> str:
+        """The currency of the price limits; empty without any."""
+        limit = self.min_price or self.max_price
+        return limit.currency if limit else ""
+
+    def fits_offer(self, offer: OfferView) -> bool:
+        """Whether an offer as it is now passes the filters that concern offers."""
+        if self.in_stock and not offer.available:
+            return False
+        if self.currency and offer.price.currency != self.currency:
+            return False
+        if self.min_price and offer.price.micros < self.min_price.micros:
+            return False
+        if self.max_price and offer.price.micros > self.max_price.micros:
+            return False
+        if self.merchants and offer.merchant_id not in self.merchants:
+            return False
+        return not self.ships_to or offer.ships(self.ships_to)
+
+    def fits_variant(self, variant: VariantView) -> bool:
+        """Whether a variant passes: its options, and at least one of its offers."""
+        have = {name.casefold(): value.casefold() for name, value in variant.options.items()}
+        for name, accepted in self.options.items():
+            if have.get(name.casefold()) not in {value.casefold() for value in accepted}:
+                return False
+        return any(self.fits_offer(offer) for offer in variant.offers)

@@ -1,0 +1,42 @@
+"""Background work of the catalogue. Tasks named `index_*` run in the queue `index`, one at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from uuid import UUID
+
+from celery import shared_task
+
+from marketplace.catalog.feeds.runner import run_import, stalled_imports
+from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, embed_missing
+
+# How long one run embeds before price and stock changes get their turn again.
+_EMBED_SECONDS: Final = 1.5
+
+
+@shared_task(expires=5)
+def index_outbox() -> None:
+    """Write to the index what changed since the last run, then embed some of the texts without a vector."""
+    try:
+        while drain_outbox():
+            pass
+    except IndexBusy:
+        # A rebuild is under way; what changed waits in the outbox.
+        return
+    until = time.monotonic() + _EMBED_SECONDS
+    while embed_missing() and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def import_feed(import_id: str) -> None:
+    """Read an uploaded feed from where it stands."""
+    run_import(import_id=UUID(import_id))
+
+
+@shared_task
+def resume_imports() -> None:
+    """Go on with imports whose worker died."""
+    for import_id in stalled_imports():
+        import_feed.delay(str(import_id))

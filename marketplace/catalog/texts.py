@@ -1,0 +1,25 @@
+"""The words of a product that search reads and embeds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_DESCRIBED: Final = 240
+_SPACE: Final = re.compile(r"\s+")
+
+
+def product_text(*, title: str, brand: str, category: Sequence[str], description: str) -> str:
+    """What the embedding sees: title, brand, category and the beginning of the description.
+
+    Short on purpose: the model reads 64 tokens, and products that read the same share one vector.
+    """
+    parts = [title, brand, " ".join(category[-2:]), description[:_DESCRIBED]]
+    return ". ".join(_SPACE.sub(" ", part).strip() for part in parts if part.strip())
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of the text, in hex: the key of its vector."""
+    return hashlib.sha256(text.encode()).hexdigest()
