@@ -1,0 +1,150 @@
+"""Stripe's conventions on the wire: nested form fields in, errors and lists out, `expand`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from billing.stripe_standin.store import Object, Store
+
+_PART = re.compile(r"([^\[\]]+)|\[([^\[\]]*)\]")
+
+
+class ApiError(Exception):
+    """An answer in Stripe's error shape; what the call did so far is undone."""
+
+    def __init__(self, status: int, type_: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: Object = {"error": {"type": type_, "message": message, **more}}
+
+
+def invalid(
+    message: str, *, code: str | None = None, param: str | None = None, status: int = 400
+) -> ApiError:
+    """An `invalid_request_error`."""
+    more = {name: value for name, value in (("code", code), ("param", param)) if value}
+    return ApiError(status, "invalid_request_error", message, **more)
+
+
+def missing(kind: str, id_: str, param: str = "id") -> ApiError:
+    """404 as Stripe says it."""
+    return invalid(f"No such {kind}: '{id_}'", code="resource_missing", param=param, status=404)
+
+
+def parse_form(raw: str) -> Object:
+    """`metadata[a]=1&expand[0]=b` → `{"metadata": {"a": "1"}, "expand": ["b"]}`; values stay text."""
+    root: Object = {}
+    for name, value in parse_qsl(raw, keep_blank_values=True):
+        parts = [first or second for first, second in _PART.findall(name)]
+        place = root
+        for part in parts[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise invalid(f"Invalid {name}", param=name)
+        last = parts[-1] or str(len(place))
+        place[last] = value
+    return {name: _lists(value) for name, value in root.items()}
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    plain = {name: _lists(inner) for name, inner in value.items()}
+    if plain and all(name.isdigit() for name in plain):
+        return [plain[name] for name in sorted(plain, key=int)]
+    return plain
+
+
+@dataclass
+class Call:
+    """One API call in progress: its parameters, the store, and whom to tell of events."""
+
+    store: Store
+    params: Object
+    ids: tuple[str, ...]
+    request_id: str
+    idempotency_key: str | None
+    webhooks: bool
+    now: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.store.now()
+
+    def require(self, name: str) -> Any:
+        """A parameter that must be there."""
+        if self.params.get(name) in (None, ""):
+            raise invalid(f"Missing required param: {name}.", code="parameter_missing", param=name)
+        return self.params[name]
+
+    def integer(self, name: str, value: Any) -> int:
+        """A parameter as the integer that it must be."""
+        if not re.fullmatch(r"-?\d{1,18}", str(value)):
+            raise invalid(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
+        return int(value)
+
+    def find(self, kind: str, id_: str, param: str = "id") -> Object:
+        """An object that must exist."""
+        found = self.store.get(id_, kind)
+        if found is None:
+            raise missing(kind, id_, param)
+        return found
+
+    def emit(self, type_: str, thing: Object) -> None:
+        """Record an event with a snapshot of its object, for delivery where somebody listens."""
+        event: Object = {
+            "id": self.store.new_id("evt"),
+            "object": "event",
+            "account": None,
+            "api_version": API_VERSION,
+            "context": None,
+            "created": self.now,
+            "data": {"object": thing},
+            "livemode": False,
+            "pending_webhooks": 1 if self.webhooks else 0,
+            "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
+            "type": type_,
+        }
+        self.store.put(event)
+        if self.webhooks:
+            self.store.enqueue(event["id"])
+
+
+API_VERSION = "2026-10-28.endive"
+Answer = tuple[int, Object]
+Handler = Callable[[Call], Answer]
+
+
+def listing(call: Call, kind: str, url: str, *filters: str) -> Answer:
+    """A page of objects as Stripe lists them: `limit`, `starting_after`, and equality filters."""
+    limit = call.integer("limit", call.params.get("limit", 10))
+    if not 1 <= limit <= 100:
+        raise invalid("limit must be between 1 and 100", param="limit")
+    equal = {name: str(call.params[name]) for name in filters if name in call.params}
+    things, more = call.store.newest(kind, limit=limit, after=call.params.get("starting_after"), **equal)
+    return 200, {"object": "list", "data": things, "has_more": more, "url": url}
+
+
+def expand(store: Store, thing: Any, paths: list[str]) -> Any:
+    """Replace ids by their objects along paths such as `latest_charge.balance_transaction`."""
+    for path in paths:
+        _expand(store, thing, path.split("."))
+    return thing
+
+
+def _expand(store: Store, place: Any, path: list[str]) -> None:
+    if isinstance(place, list):
+        for item in place:
+            _expand(store, item, path)
+        return
+    if not path or not isinstance(place, dict):
+        return
+    name, *rest = path
+    if name not in place:
+        raise invalid(f"This property cannot be expanded ({name}).", param="expand")
+    if isinstance(place[name], str):
+        place[name] = store.get(place[name]) or place[name]
+    _expand(store, place[name], rest)

@@ -1,0 +1,1 @@
+"""The money pages, one module for each audience, and the processor's door."""
