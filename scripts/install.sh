@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what the project needs into .venv. Usage: scripts/install.sh [--tests]
+#   --tests   also what only the tests need of the system: Chromium and fonts (root on Debian or Ubuntu)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { echo "install: $*"; }
+
+may_install() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
+install_packages() {
+  apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+    install --no-install-recommends "$@" >/dev/null
+}
+
+find_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+python=$(find_python)
+if [ -z "$python" ] && may_install; then
+  say "installing python3-venv"
+  install_packages python3 python3-venv
+  python=$(find_python)
+fi
+if [ -z "$python" ]; then
+  echo "Python 3.11 or later with its venv module is missing: install python3 and python3-venv, then try again." >&2
+  exit 1
+fi
+
+if [ ! -x .venv/bin/python ]; then
+  say "making .venv with $("$python" --version)"
+  "$python" -m venv .venv
+fi
+if [ -x .venv/bin/uv ]; then
+  uv=.venv/bin/uv
+elif command -v uv >/dev/null && uv --version >/dev/null 2>&1; then
+  uv=uv
+else
+  say "fetching uv"
+  .venv/bin/python -m pip install --quiet uv
+  uv=.venv/bin/uv
+fi
+
+# `sync` would take a uv that pip put there away again, and has nothing to do when the lock has not changed.
+stamp=.venv/.installed
+wanted=$(cat uv.lock pyproject.toml | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  say "installing the packages of uv.lock"
+  "$uv" sync --frozen --inexact --quiet --python .venv/bin/python
+  echo "$wanted" >"$stamp"
+fi
+
+if [ "${1:-}" = --tests ] && ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+  if may_install; then
+    say "installing Chromium and fonts"
+    install_packages chromium fonts-dejavu-core fonts-liberation
+  else
+    say "Chromium is missing, so the tests in a browser are skipped: install it and try again" >&2
+  fi
+fi
+say "done"

@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# Makes a container engine with the gVisor runtime usable here, for agents' sandboxes (docs/operations/sandbox.md).
+# Usage: scripts/setup_engine.sh [start|stop|status]
+#   start   install what is missing and start the daemon where no init does (root on Debian or Ubuntu only)
+#   stop    end the daemon that `start` started; never one that somebody else started
+# Ends with 0 when agents can run, 3 when they cannot and only you can change that (it says how), 1 when it failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly CANNOT=3
+readonly OURS=sandbox/engine/daemon.json # the one place that says how the runtime is configured
+readonly CONFIG=/etc/docker/daemon.json
+readonly PID_FILE=/run/agentstore-dockerd.pid
+readonly LOG=/var/log/agentstore-dockerd.log
+
+say() { echo "engine: $*"; }
+
+cannot() {
+  say "$1" >&2
+  say "The store runs without it, but no agent does: submissions wait and conversations are refused." >&2
+  exit "$CANNOT"
+}
+
+answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+has_gvisor() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"runsc"'; }
+has_init() { [ -d /run/systemd/system ]; }
+runsc_is_current() { # bookworm's own build is of 2022 and predates the systrap platform
+  command -v runsc >/dev/null || return 1
+  [[ "$(dpkg-query -W -f '${Version}' runsc 2>/dev/null || echo 0.0~99999999)" > "0.0~2023" ]]
+}
+
+install_packages() {
+  say "installing: $*"
+  # DPkg::Lock: another apt may be at work on a machine that has just booted.
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+    install --no-install-recommends "$@" >/dev/null
+}
+
+refresh_lists() { apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null; }
+
+# The release's backports at the mirror that this machine uses for the release itself.
+add_backports() {
+  local suite="$1-backports" mirror
+  apt-get indextargets --format '$(CODENAME)' 'Created-By: Packages' | grep -qx "$suite" && return
+  mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk -v codename="$1" '$1 == codename && $2 == "main" { print $3; exit }')
+  [ -n "$mirror" ] || return 0
+  say "adding $suite from the mirror that is set up here"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+    >/etc/apt/sources.list.d/agentstore-backports.list
+  refresh_lists
+}
+
+install_runsc() {
+  local codename
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  if [ "$codename" = bookworm ]; then
+    add_backports bookworm
+    install_packages -t bookworm-backports runsc && return
+    say "no backports here, taking the release's own runsc" >&2
+  fi
+  install_packages runsc
+}
+
+install_missing() {
+  local missing=()
+  command -v dockerd >/dev/null || missing+=(docker.io)
+  if [ ${#missing[@]} -gt 0 ] || ! runsc_is_current; then
+    refresh_lists
+  fi
+  # From Debian 13 on the client is a package of its own.
+  if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then
+    missing+=(docker-cli)
+  fi
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+  runsc_is_current || install_runsc
+}
+
+# Merges our runtime into the daemon's configuration; ends with 0 when that changed something.
+register_runtime() {
+  python3 - "$OURS" "$CONFIG" <<'PYTHON'
+import json, pathlib, sys
+
+ours, config = map(pathlib.Path, sys.argv[1:])
+wanted = json.loads(ours.read_text())
+present = json.loads(config.read_text() or "{}") if config.exists() else {}
+merged = {**present, "runtimes": {**present.get("runtimes", {}), **wanted["runtimes"]}}
+if merged == present:
+    sys.exit(1)
+config.parent.mkdir(parents=True, exist_ok=True)
+config.write_text(json.dumps(merged, indent=2) + "\n")
+PYTHON
+}
+
+start_daemon() {
+  if has_init; then
+    systemctl start docker
+  else
+    mountpoint -q /sys/fs/cgroup || mount_cgroups
+    say "starting the daemon (log: $LOG)"
+    setsid dockerd >>"$LOG" 2>&1 </dev/null &
+    echo $! >"$PID_FILE"
+  fi
+  for _ in $(seq 120); do
+    answers && return
+    sleep 0.5
+  done
+  say "the daemon does not answer after a minute; the end of its log:" >&2
+  tail -n 5 "$LOG" >&2 || true
+  cannot "Without an init, a container needs to be privileged to run an engine."
+}
+
+mount_cgroups() {
+  mount -t cgroup2 none /sys/fs/cgroup ||
+    cannot "There are no control groups here, and they cannot be mounted: run this machine privileged."
+}
+
+reload_daemon() {
+  say "telling the daemon of the gVisor runtime"
+  if has_init; then systemctl reload docker; else kill -HUP "$(cat /run/docker.pid)"; fi
+  for _ in $(seq 40); do
+    has_gvisor && return
+    sleep 0.25
+  done
+  cannot "The daemon does not take up the runtime in $CONFIG: restart it."
+}
+
+start() {
+  if answers && has_gvisor; then
+    say "ready"
+    return
+  fi
+  case "$(uname -s)" in
+    Linux) ;;
+    Darwin) cannot "gVisor needs Linux: run the store in a Linux virtual machine (Lima, Colima) and try again there." ;;
+    *) cannot "Agents run on Linux only." ;;
+  esac
+  if [ "$(id -u)" -ne 0 ]; then
+    if answers; then
+      cannot "Docker answers but has no gVisor runtime: let an administrator run 'sudo $0'."
+    fi
+    cannot "Docker does not answer: let an administrator run 'sudo $0' and add you to the group 'docker'."
+  fi
+  command -v apt-get >/dev/null ||
+    cannot "Install Docker and gVisor (runsc) by your distribution's means and merge $OURS into $CONFIG."
+  install_missing
+  local changed=0
+  register_runtime && changed=1
+  if ! answers; then
+    start_daemon
+  elif [ "$changed" -eq 1 ] || ! has_gvisor; then
+    reload_daemon
+  fi
+  has_gvisor || cannot "The daemon runs but does not know gVisor: restart it."
+  say "ready"
+}
+
+stop() {
+  local pid
+  [ -f "$PID_FILE" ] || return 0
+  pid=$(cat "$PID_FILE")
+  if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
+    if [ -n "$(docker ps -q 2>/dev/null)" ]; then
+      say "containers of others still run, so the daemon is left running"
+      return 0
+    fi
+    kill "$pid"
+    for _ in $(seq 60); do
+      [ -d "/proc/$pid" ] && [ "$(awk '{print $3}' "/proc/$pid/stat" 2>/dev/null)" != Z ] || break
+      sleep 0.5
+    done
+    say "stopped the daemon"
+  fi
+  rm -f "$PID_FILE"
+}
+
+status() {
+  if answers && has_gvisor; then say "ready"; else cannot "not usable; run $0"; fi
+}
+
+case "${1:-start}" in
+  start) start ;;
+  stop) stop ;;
+  status) status ;;
+  *)
+    sed -n '2,6s/^# //p' "$0"
+    exit 2
+    ;;
+esac
