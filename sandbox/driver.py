@@ -67,6 +67,14 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a sandbox costs its host: bytes now, CPU seconds since its start."""
+
+    memory_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A sandbox that the engine has, by its labels."""
 
@@ -103,14 +111,19 @@ class Driver(Protocol):
         installed.
         """
 
+    def handle_of(self, sandbox_id: uuid.UUID) -> str:
+        """A handle that finds the sandbox of this id, for a start that was lost before its handle was
+        stored.
+        """
+
     def state(self, handle: str) -> RunState:
         """What has become of it. A handle that nothing is known of gives `exists=False`, no error."""
 
     def stop(self, handle: str) -> None:
         """Kill it and all its processes at once and remove it. It gets no time to object. Idempotent."""
 
-    def memory_bytes(self, handle: str) -> int | None:
-        """Bytes that it holds now, None when it is gone."""
+    def usage(self, handle: str) -> Usage | None:
+        """What it holds and has used, None when it is gone."""
 
     def list_sandboxes(self, stack: str) -> Sequence[Found]:
         """All sandboxes of a stack, running or not."""

@@ -59,6 +59,14 @@ def start_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> bool:
     return True
 
 
+def refuse_start(*, sandbox_id: uuid.UUID, why: StoreError) -> None:
+    """Fail a row in `starting`, since nothing here can run it."""
+    row = Sandbox.objects.filter(pk=sandbox_id, status=Status.STARTING).first()
+    if row is not None:
+        _finish_failed(row, StartFailed(why.message, fault=Fault.PLATFORM, code=why.code, hint=why.hint))
+        announcements.announce(sandbox_id)
+
+
 def _bring_up(row: Sandbox, driver: Driver) -> None:
     spec = row.run_spec
     token = mint_token()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 from django.conf import settings
@@ -14,36 +15,51 @@ log = structlog.get_logger(__name__)
 # In the order in which "auto" tries them.
 _DRIVERS: dict[str, type[Driver]] = {"docker": DockerDriver}
 _lock = threading.Lock()
-_chosen: list[Driver] = []
+_RETRY_SECONDS = 30
+
+
+class _Chosen:
+    """What was found, and until when a refusal is not looked at again."""
+
+    driver: Driver | None = None
+    refusal: NoDriver | None = None
+    again_at = 0.0
 
 
 def chosen_driver() -> Driver:
     """The driver of this process, with its isolation proven by a run from inside.
 
     SANDBOX_DRIVER names one, or is "auto". Raises NoDriver when none is proven: third-party agents are then
-    refused, for there is no fallback to a plain process.
+    refused, for there is no fallback to a plain process. A refusal is looked at again after half a minute.
     """
     with _lock:
-        if not _chosen:
-            _chosen.append(_choose())
-        return _chosen[0]
+        if _Chosen.driver is None:
+            if _Chosen.refusal is not None and time.monotonic() < _Chosen.again_at:
+                raise _Chosen.refusal
+            try:
+                _Chosen.driver = _choose()
+            except NoDriver as refusal:
+                _Chosen.refusal, _Chosen.again_at = refusal, time.monotonic() + _RETRY_SECONDS
+                raise
+        return _Chosen.driver
 
 
 def _choose() -> Driver:
     from sandbox.proof import prove
 
     wanted = settings.SANDBOX_DRIVER
-    names = list(_DRIVERS) if wanted == "auto" else [wanted]
     reasons = []
-    for name in names:
+    for name in list(_DRIVERS) if wanted == "auto" else [wanted]:
         try:
             driver = make_driver(name)
-            broken = [finding for finding in prove(driver) if not finding.kept]
+            findings = prove(driver)
         except (DriverError, NoDriver) as away:
             reasons.append(f"{name}: {away.message}")
             continue
-        if not broken:
-            log.info("sandbox.driver", driver=name)
+        # A missing runtime refuses its own starts; it does not speak against the other.
+        broken = [f for f in findings if not f.kept and not f.name.startswith("runtime_")]
+        if not broken and any(f.name.endswith(": starts") for f in findings):
+            log.info("sandbox.driver", driver=name, findings=len(findings))
             return driver
         reasons.append(f"{name}: " + "; ".join(f"{f.name}: {f.detail}" for f in broken))
     raise NoDriver(

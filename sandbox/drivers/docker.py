@@ -9,8 +9,18 @@ from typing import Any
 from django.conf import settings
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from sandbox.driver import DriverError, Finding, Found, ImageMissing, Launch, NoDriver, RunState, Started
-from sandbox.drivers.hardening import SANDBOX_LABEL, STACK_LABEL, container_options
+from sandbox.driver import (
+    DriverError,
+    Finding,
+    Found,
+    ImageMissing,
+    Launch,
+    NoDriver,
+    RunState,
+    Started,
+    Usage,
+)
+from sandbox.drivers.hardening import SANDBOX_LABEL, STACK_LABEL, container_name, container_options
 from sandbox.engine.client import engine_client, engine_errors
 from sandbox.images.records import inspect_image
 from sandbox.spec import Trust
@@ -93,6 +103,10 @@ class DockerDriver:
                 raise
         return Started(handle=str(container.id), runtime=runtime)
 
+    def handle_of(self, sandbox_id: uuid.UUID) -> str:
+        """The container's name, which is made from the id."""
+        return container_name(sandbox_id)
+
     def state(self, handle: str) -> RunState:
         """See the contract. The engine's OOM flag is set by a child's death too: it counts for an ended
         one only.
@@ -119,14 +133,21 @@ class DockerDriver:
                 if refused.status_code != 409:
                     raise
 
-    def memory_bytes(self, handle: str) -> int | None:
-        """The cgroup's usage."""
+    def usage(self, handle: str) -> Usage | None:
+        """The cgroup's word, page cache left out."""
         with engine_errors():
             try:
-                usage = self._client.api.stats(handle, stream=False, one_shot=True)
+                told = self._client.api.stats(handle, stream=False, one_shot=True)
             except NotFound:
                 return None
-        return (usage.get("memory_stats") or {}).get("usage")
+        memory = told.get("memory_stats") or {}
+        if "usage" not in memory:
+            return None
+        cache = (memory.get("stats") or {}).get("total_inactive_file", 0)
+        return Usage(
+            memory_bytes=memory["usage"] - cache,
+            cpu_seconds=told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+        )
 
     def list_sandboxes(self, stack: str) -> Sequence[Found]:
         """By labels."""

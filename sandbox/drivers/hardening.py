@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,18 @@ def seccomp_profile() -> str:
     return json.dumps(profile, separators=(",", ":"))
 
 
+def container_name(sandbox_id: uuid.UUID) -> str:
+    """One name for one sandbox, so that two starts of it can't both succeed."""
+    return f"agentstore-{sandbox_id.hex}"
+
+
 def tmpfs(size: int, *, mode: str = "1777", extra: str = "noexec,nosuid,nodev") -> str:
-    """Options of a tmpfs that is bounded in bytes and in files: either alone can be exhausted by the
-    other.
+    """Options of a tmpfs that is bounded in bytes and in files: either alone can be exhausted by the other.
+
+    It belongs to the sandbox's user: where the image has the directory, runc keeps that directory's mode.
     """
-    return f"rw,{extra},size={size},nr_inodes={max(64, size // _INODE_BYTES)},mode={mode}"
+    owner = f"uid={SANDBOX_UID},gid={SANDBOX_UID}"
+    return f"rw,{extra},size={size},nr_inodes={max(64, size // _INODE_BYTES)},mode={mode},{owner}"
 
 
 def container_options(
@@ -56,18 +64,17 @@ def container_options(
     spec = launch.spec
     gvisor = runtime != "runc"
     memory = spec.memory_bytes + (_GVISOR_BYTES if gvisor else 0)
-    owner = f"uid={SANDBOX_UID},gid={SANDBOX_UID}"
     writable = {
         "/tmp": tmpfs(spec.tmp_bytes),  # noqa: S108  (inside the sandbox)
         "/dev/shm": tmpfs(16 * MIB),  # noqa: S108
-        "/run/agentstore": f"{tmpfs(256 * 1024, mode='0755')},{owner}",
+        "/run/agentstore": tmpfs(256 * 1024, mode="0755"),
         **{volume: tmpfs(spec.tmp_bytes) for volume in _maskable(volumes)},
     }
     return {
         "image": spec.image_id,
         "entrypoint": relay.COMMAND,
         "command": command,
-        "name": f"agentstore-{launch.sandbox_id.hex}",
+        "name": container_name(launch.sandbox_id),
         "labels": {SANDBOX_LABEL: str(launch.sandbox_id), STACK_LABEL: launch.stack},
         "environment": launch.env,
         "runtime": runtime,

@@ -1,5 +1,6 @@
 """Builds and inspects images; nothing that a seller wrote is executed on the way."""
 
+from sandbox.images.archive import load_archive
 from sandbox.images.base import build_base, current_base
 from sandbox.images.bundle import build_source
 from sandbox.images.errors import BaseUnavailable, ImageRefused
@@ -14,4 +15,5 @@ __all__ = [
     "build_source",
     "current_base",
     "inspect_image",
+    "load_archive",
 ]

@@ -23,30 +23,17 @@ from sandbox.images.debian import fetch_packages, unpack_packages
 from sandbox.images.records import BuiltImage, find_image, record_image
 from sandbox.models import Image
 
-RECIPE = "4"
+RECIPE = "5"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "tzdata", "media-types", "busybox-static")
 # Dependencies of maintainer scripts, which are never run.
 _WITHOUT = frozenset(
     {"dpkg", "tar", "debconf", "debianutils", "libselinux1", "libpcre2-8-0", "libmd0", "libacl1"}
 )
+_SHARED = "doc man lintian locale initramfs-tools bug gdb gcc perl5 binfmts apps"
+_MODULES = "lib2to3 idlelib turtledemo"
 _DROPPED = [
-    *(
-        "usr/share/" + n
-        for n in [
-            "doc",
-            "man",
-            "lintian",
-            "locale",
-            "initramfs-tools",
-            "bug",
-            "gdb",
-            "gcc",
-            "perl5",
-            "binfmts",
-            "apps",
-        ]
-    ),
-    *("usr/lib/python3*/" + n for n in ["lib2to3", "idlelib", "turtledemo"]),
+    *(f"usr/share/{name}" for name in _SHARED.split()),
+    *(f"usr/lib/python3*/{name}" for name in _MODULES.split()),
     *("usr/sbin", "sbin", "etc/kernel", "usr/lib/*/gconv", "usr/lib/*/audit"),
 ]
 _USERS = "root:x:0:0:root:/:/bin/false\nagent:x:65534:65534:agent:/tmp:/bin/sh\n"
@@ -116,6 +103,7 @@ def _furnish(root: Path) -> None:
     """What a system that was never installed lacks: users, a shell, a directory for the agent."""
     for name in ("tmp", "app", "etc", "proc", "sys", "dev", "run", "usr/local/bin", "bin", "usr/bin"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").chmod(0o1777)
     (root / "etc/passwd").write_text(_USERS)
     (root / "etc/group").write_text(_GROUP)
     for name in ("sh", "cat", "ls", "env", "sleep", "head", "tail", "grep"):
@@ -138,8 +126,10 @@ def _byte_compile(root: Path) -> None:
     )
     interpreter = (root / "usr/bin/python3").resolve()
     standard = next(p for p in (root / "usr/lib").glob("python3.*") if p.is_dir())
-    command: list[Path | str] = [loader, "--library-path", libraries, interpreter, "-m", "compileall", "-q", "-j", "0",
-               "--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/", standard]  # fmt: skip
+    command: list[Path | str] = [
+        *(loader, "--library-path", libraries, interpreter, "-m", "compileall", "-q", "-j", "0"),
+        *("--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/", standard),
+    ]
     _run(command, {"PYTHONHOME": str(root / "usr"), "PATH": os.environ.get("PATH", "")})
 
 

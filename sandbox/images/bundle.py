@@ -1,4 +1,5 @@
-"""Lays a checked source bundle on the base image. A seller's Dockerfile is never run, nor any code of the bundle.
+"""Lays a checked source bundle on the base image. A seller's Dockerfile is never run, nor any code of the
+bundle.
 
 The files come as one layer, put into a container that is made from the base without network; the base's own
 `compileall` byte-compiles them there under the sandbox's limits, and the result is kept as an image.
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from docker.types import LogConfig
 from requests.exceptions import RequestException
 
 from sandbox.drivers.hardening import seccomp_profile
@@ -42,8 +44,9 @@ _COMPILE_SECONDS = 120
 def build_source(*, bundle_dir: Path, runtime: str, command: Sequence[str] | str) -> BuiltImage:
     """An image of the bundle's files under /app and its `wheels/*.whl` on Python's path.
 
-    `runtime` is "python", or "python3.x" when the base has just that; `command` runs in /app. The same content gives
-    the image that there is already. Raises ImageRefused (the developer's), BaseUnavailable or DriverError (ours).
+    `runtime` is "python", or "python3.x" when the base has just that; `command` runs in /app. The same
+    content gives the image that there is already. Raises ImageRefused (the developer's), BaseUnavailable or
+    DriverError (ours).
     """
     base = current_base()
     python = inspect_image(base.image_id).labels.get("agentstore.python", "")
@@ -121,13 +124,13 @@ def _commit(layer: Any, base_id: str, words: list[str], digest: str) -> str:
             user=f"{SANDBOX_UID}:{SANDBOX_UID}", network_mode="none", cap_drop=["ALL"], mem_limit=512 * MIB,
             memswap_limit=512 * MIB, pids_limit=64, cpu_period=100_000, cpu_quota=100_000,
             security_opt=["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
-            log_config={"Type": "none"}, labels={"agentstore.build": digest},
+            log_config=LogConfig(type="none"), labels={"agentstore.build": digest},
         )  # fmt: skip
         try:
             container.put_archive("/", layer)
             container.start()
             try:
-                # Files that can't be compiled are left as they are: the agent's start will tell its developer.
+                # What can't be compiled is left as it is: the agent's start will tell its developer.
                 container.wait(timeout=_COMPILE_SECONDS)
             except RequestException:
                 container.kill()

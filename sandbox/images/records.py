@@ -83,8 +83,8 @@ def record_image(
     row, created = Image.objects.get_or_create(
         image_id=seen.image_id,
         defaults={
-            "source": source, "digest": digest, "size": seen.size, "labels": seen.labels, "facts": facts or {},
-            "built_at": parse_datetime(seen.created_at) or now(),
+            "source": source, "digest": digest, "size": seen.size, "labels": seen.labels,
+            "facts": facts or {}, "built_at": parse_datetime(seen.created_at) or now(),
         },
     )  # fmt: skip
     if not created and facts:

@@ -149,4 +149,7 @@ async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) 
         event = connection.next_event()
         if event is not h11.NEED_DATA:
             return event
-        connection.receive_data(await reader.read(_READ_BYTES))
+        data = await reader.read(_READ_BYTES)
+        if not data and connection.their_state is not h11.SEND_BODY:
+            raise agent_failed("connection_lost", "The agent closed the connection without an answer.")
+        connection.receive_data(data)

@@ -1,4 +1,4 @@
-"""The smallest agent of the contract: healthy at once, says back what it is told, by the standard library alone."""
+"""The smallest agent of the contract: healthy at once, says back what it is told; standard library alone."""
 
 import json
 import os
@@ -21,12 +21,12 @@ class Agent(BaseHTTPRequestHandler):
             self.answer({"text": f"You said: {prompt}"})
 
     def ask_gateway(self, path):
-        call = urllib.request.Request(
+        call = urllib.request.Request(  # noqa: S310  (the gateway of the contract)
             os.environ["AGENTSTORE_URL"] + path,
             headers={"Authorization": "Bearer " + os.environ["AGENTSTORE_TOKEN"]},
         )
         try:
-            with urllib.request.urlopen(call, timeout=5) as answer:
+            with urllib.request.urlopen(call, timeout=5) as answer:  # noqa: S310
                 return answer.read().decode()
         except OSError as away:
             return f"error: {away}"

@@ -1,0 +1,149 @@
+"""Runs the hostile probe under a driver, for the conformance suite and the doctor. Needs no database row."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import UnixStreamServer
+from typing import Any
+
+from django.conf import settings
+
+from agentstore.kit.ids import new_id
+from sandbox import doors
+from sandbox.contract import agent_environment
+from sandbox.driver import Driver, DriverError, Launch, RunState
+from sandbox.images import build_source
+from sandbox.places import socket_path, stack_name
+from sandbox.protocols import Done, InvokeRequest, for_name
+from sandbox.spec import RunSpec, Trust
+from sandbox.tokens import mint_token
+
+PROBE = Path(__file__).with_name("probe")
+_LOOK_SECONDS = 0.02
+
+
+@dataclass
+class Probe:
+    """A running probe; `ask` makes it attack."""
+
+    id: uuid.UUID
+    handle: str
+    runtime: str
+    spec: RunSpec
+    driver: Driver
+    token: str
+
+    def ask(self, attack: str, *, deadline: float = 20, **arguments: Any) -> dict[str, Any]:
+        """What the attack saw. Raises AgentFailure when it did not come back."""
+        prompt = json.dumps({"attack": attack, **arguments})
+        return json.loads(asyncio.run(self._answer(prompt, deadline)))  # type: ignore[no-any-return]  # our own JSON
+
+    async def _answer(self, prompt: str, deadline: float) -> str:
+        request = InvokeRequest(prompt=prompt, messages=(), conversation="probe", turn="probe")
+        async for event in for_name("http").invoke(socket_path(self.id), request, deadline):
+            if isinstance(event, Done):
+                return event.text
+        raise AssertionError("a protocol's last event is Done")
+
+    def state(self) -> RunState:
+        """The driver's word."""
+        return self.driver.state(self.handle)
+
+    def wait_for_end(self, seconds: float) -> RunState:
+        """The state once it has ended, or as it is after `seconds`."""
+        until = time.monotonic() + seconds
+        while (state := self.state()).running and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        return state
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """A gateway that says who called."""
+
+    def do_GET(self) -> None:
+        """The path and the token."""
+        body = json.dumps({"path": self.path, "authorization": self.headers["Authorization"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        """A Unix socket's peer has no address."""
+        return "sandbox"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+class _UnixServer(ThreadingHTTPServer):
+    address_family = UnixStreamServer.address_family
+
+    def server_bind(self) -> None:
+        """Without the host's name, which a path does not have."""
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "gateway", 0
+
+
+class Bench:
+    """Starts probes under one driver at one level of trust, with a gateway of its own behind their door."""
+
+    def __init__(self, driver: Driver, trust: Trust) -> None:
+        self.driver = driver
+        self.trust = trust
+        self.image = build_source(bundle_dir=PROBE, runtime="python", command=["python3", "main.py"])
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Bench:
+        Path(settings.RUN_DIR).mkdir(parents=True, exist_ok=True)
+        directory = self._closing.enter_context(tempfile.TemporaryDirectory(dir=settings.RUN_DIR, prefix="g"))
+        self.gateway_dir = Path(directory)
+        self.gateway_dir.chmod(0o755)
+        server = _UnixServer(str(self.gateway_dir / "gateway.sock"), _Echo)  # type: ignore[arg-type]  # a path, for a Unix socket
+        (self.gateway_dir / "gateway.sock").chmod(0o666)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._closing.callback(server.server_close)
+        self._closing.callback(server.shutdown)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._closing.close()
+
+    @contextmanager
+    def probe(self, **limits: Any) -> Iterator[Probe]:
+        """A probe that answers, under a spec with these limits; gone afterwards. Raises DriverError."""
+        spec = RunSpec(image_id=self.image.image_id, trust=self.trust, **{"cpus": 1.0, **limits})
+        sandbox_id, token = new_id(), mint_token()
+        launch = Launch(
+            sandbox_id=sandbox_id, spec=spec, stack=f"{stack_name()}-proof",
+            door_dir=doors.prepare(sandbox_id), gateway_dir=self.gateway_dir,
+            env=agent_environment(spec=spec, token=token.text),
+        )  # fmt: skip
+        handle = self.driver.handle_of(sandbox_id)
+        try:
+            started = self.driver.start(launch)
+            handle = started.handle
+            self._await_ready(sandbox_id, spec)
+            yield Probe(sandbox_id, handle, started.runtime, spec, self.driver, token.text)
+        finally:
+            self.driver.stop(handle)
+            doors.remove(sandbox_id)
+
+    def _await_ready(self, sandbox_id: uuid.UUID, spec: RunSpec) -> None:
+        until = time.monotonic() + spec.start_seconds
+        while time.monotonic() < until:
+            if asyncio.run(for_name("http").is_ready(socket_path(sandbox_id), 2)):
+                return
+            time.sleep(_LOOK_SECONDS)
+        raise DriverError(f"The probe did not start: {doors.read_log(sandbox_id)[-200:]}")

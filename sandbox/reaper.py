@@ -1,0 +1,145 @@
+"""Bring what runs and what the rows say together again, after whatever happened."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from agentstore.kit.clock import now
+from sandbox import announcements, doors
+from sandbox.driver import Driver, DriverError, Found
+from sandbox.failures import Fault
+from sandbox.models import Sandbox
+from sandbox.places import stack_name
+from sandbox.transitions import change_status
+
+log = structlog.get_logger(__name__)
+Status = Sandbox.Status
+# A container may be there a moment before its row says so, and after.
+_GRACE = timedelta(seconds=10)
+
+
+def stop_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> None:
+    """Remove all that an ended sandbox has left: its container, its directory. Safe to repeat."""
+    row = Sandbox.objects.get(pk=sandbox_id)
+    if row.status in Sandbox.LIVE:
+        return
+    if not row.log_tail and row.status == Status.FAILED:
+        Sandbox.objects.filter(pk=row.pk).update(log_tail=doors.read_log(row.pk))
+    driver.stop(row.handle or driver.handle_of(row.pk))
+    doors.remove(row.pk)
+    Sandbox.objects.filter(pk=row.pk).update(removed_at=now())
+
+
+def reap_sandboxes(*, driver: Driver) -> dict[str, int]:
+    """One round: rows without a container, containers without a row, starts that were lost, claims left
+    idle.
+    """
+    running = {found.sandbox_id: found for found in driver.list_sandboxes(stack_name())}
+    done = {
+        "lost": _end_lost_starts(),
+        "died": _bury_dead(driver, running),
+        "idle": _end_idle(),
+        "removed": _remove_ended(driver),
+        "strays": _remove_strays(driver, running),
+    }
+    if any(done.values()):
+        log.info("sandbox.reaped", **done)
+    return done
+
+
+def _end_lost_starts() -> int:
+    """Starts whose task never came, or died with its worker."""
+    ended = 0
+    for row in Sandbox.objects.filter(status=Status.STARTING, created_at__lt=now() - _GRACE):
+        if now() < row.start_deadline:
+            continue
+        with transaction.atomic():
+            if change_status(
+                sandbox_id=row.pk, to=Status.FAILED, from_=(Status.STARTING,), by="reaper",
+                reason="its start was never finished", fault=Fault.PLATFORM, failure_code="start_lost",
+            ):  # fmt: skip
+                ended += 1
+                announcements.announce(row.pk)
+    return ended
+
+
+def _bury_dead(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
+    """Rows that say warm or claimed while nothing of theirs runs."""
+    ended = 0
+    for row in Sandbox.objects.filter(status__in=(Status.WARM, Status.CLAIMED)):
+        found = running.get(row.pk)
+        if found is not None and found.running:
+            continue
+        state = driver.state(row.handle)
+        if state.running:
+            continue
+        fault, code, reason = Fault.AGENT, "exited", f"the agent ended with code {state.exit_code}"
+        if not state.exists:
+            fault, code, reason = Fault.PLATFORM, "gone", "its container is gone"
+        elif state.out_of_memory:
+            code, reason = "out_of_memory", "the agent used more memory than its manifest asks for"
+        ended += change_status(
+            sandbox_id=row.pk, to=Status.FAILED, from_=(Status.WARM, Status.CLAIMED), by="reaper",
+            reason=reason, fault=fault, failure_code=code, log_tail=doors.read_log(row.pk),
+        )  # fmt: skip
+    return ended
+
+
+def _end_idle() -> int:
+    """Claims that nobody has used for SANDBOX_IDLE_SECONDS; the next turn gets a fresh one."""
+    before = now() - timedelta(seconds=settings.SANDBOX_IDLE_SECONDS)
+    ended = 0
+    for row in Sandbox.objects.filter(status=Status.CLAIMED, last_used_at__lt=before):
+        ended += change_status(
+            sandbox_id=row.pk, to=Status.STOPPED, from_=(Status.CLAIMED,), by="reaper",
+            reason="nobody used it for a while",
+        )  # fmt: skip
+    return ended
+
+
+def _remove_ended(driver: Driver) -> int:
+    removed = 0
+    for row in Sandbox.objects.filter(status__in=(Status.STOPPED, Status.FAILED), removed_at=None).order_by(
+        "ended_at"
+    )[:200]:
+        try:
+            stop_sandbox(sandbox_id=row.pk, driver=driver)
+        except DriverError as busy:
+            log.warning("sandbox.not_removed", sandbox=str(row.pk), error=busy.message)
+        else:
+            removed += 1
+    return removed
+
+
+def _remove_strays(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
+    """Containers and directories of this stack whose row has ended or does not exist."""
+    known = set(running) | set(doors.left_behind())
+    live = set(Sandbox.objects.filter(pk__in=known, status__in=Sandbox.LIVE).values_list("pk", flat=True))
+    ours = set(Sandbox.objects.filter(pk__in=known).values_list("pk", flat=True))
+    strays = [sandbox_id for sandbox_id in running if sandbox_id not in live]
+    for sandbox_id in strays:
+        driver.stop(running[sandbox_id].handle)
+        doors.remove(sandbox_id)
+    # Directories of other stacks may lie beside ours: only those of our own ended rows are removed.
+    for sandbox_id in ours - live - set(running):
+        doors.remove(sandbox_id)
+    return len(strays)
+
+
+def remove_everything(*, driver: Driver, by: str) -> int:
+    """End all sandboxes of this stack, for a shutdown. The number of containers that were removed."""
+    for row in Sandbox.objects.filter(status__in=Sandbox.LIVE):
+        change_status(
+            sandbox_id=row.pk, to=Status.STOPPED, from_=Sandbox.LIVE, by=by, reason="the stack is stopped"
+        )
+    found = driver.list_sandboxes(stack_name())
+    for sandbox in found:
+        driver.stop(sandbox.handle)
+        doors.remove(sandbox.sandbox_id)
+    Sandbox.objects.filter(removed_at=None).exclude(status__in=Sandbox.LIVE).update(removed_at=now())
+    return len(found)
