@@ -108,7 +108,9 @@ def _answer(store: Store, config: Config, request: Request, raw: str) -> Respons
                 return _respond(status, body, headers)
             call, handler = _route(store, config, request, raw, request_id, key)
             status, thing = handler(call)
-            body = json.dumps(expand(store, thing, call.params.get("expand", [])))
+            if status == 200:
+                expand(store, thing, call.params.get("expand", []))
+            body = json.dumps(thing)
             if key is not None:
                 store.keep_answer(key, digest, status, body)
             return _respond(status, body, headers)
