@@ -21,7 +21,7 @@ _ALL = (
     CheckKind(
         "archive_safe",
         "Archive unpacks safely",
-        "The upload is a zip or tar.gz whose paths, links, file types, sizes and number of files are within bounds.",
+        "The upload is a zip or tar.gz whose paths, file types, sizes and number of files are within bounds.",
         "Unpacking…",
     ),
     CheckKind(
@@ -34,14 +34,14 @@ _ALL = (
     CheckKind(
         "no_secrets",
         "No secrets inside",
-        "No private key or live credential lies in the bundle. Agents get what they need from their environment.",
+        "No private key or live credential lies in the bundle. An agent gets its keys from its environment.",
         "Looking for credentials…",
     ),
     CheckKind(
         "image_inspected",
         "Image is built and inspected",
-        "The bundle was laid on the base image, or its own image loaded, and what is in it was looked at before any "
-        "of it ran.",
+        "The bundle was laid on the base image, or its own image loaded, and what is in it was looked at "
+        "before any of it ran.",
         "Building the image…",
     ),
     CheckKind(
@@ -65,7 +65,8 @@ _ALL = (
     CheckKind(
         "recommends_real_variants",
         "Recommends only what exists",
-        "In the rehearsal the agent recommends at least one product, and each one exists, is in stock and may be shown.",
+        "In the rehearsal the agent recommends at least one product, and each one exists, is in stock and "
+        "may be shown.",
         "Comparing recommendations with the catalogue…",
     ),
 )

@@ -21,7 +21,7 @@ _TASKS = "marketplace.publishing.tasks."
 
 
 def task_for(status: str) -> str | None:
-    """The name of the task that takes a submission of this status further, None when nothing is left to do."""
+    """The task that takes a submission of this status further, by name; None when nothing is left to do."""
     return {
         Submission.Status.RECEIVED: _TASKS + "unpack_submission",
         Submission.Status.BUILDING: _TASKS + "build_submission",

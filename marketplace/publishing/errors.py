@@ -9,7 +9,8 @@ class BundleRefused(Refused):
     """The bundle can't be stored or unpacked safely. The message says which file and which rule.
 
     Codes: `too_large`, `empty_bundle`, `unknown_format`, `malformed_archive`, `unsafe_path`, `unsafe_link`,
-    `special_file`, `too_many_files`, `unpacks_too_large`, `duplicate_path`, `encrypted`, `no_manifest`, `bare_image`.
+    `special_file`, `too_many_files`, `unpacks_too_large`, `duplicate_path`, `encrypted`, `no_manifest`,
+    `bare_image`.
     """
 
     code = "bundle_refused"

@@ -8,7 +8,7 @@ import semver
 from django.db import transaction
 from django.db.models import QuerySet
 
-from agentstore.identity.access import MANAGERS, require_operator
+from agentstore.identity.access import MANAGERS, require_operator, require_signed_in
 from agentstore.identity.models import Membership
 from agentstore.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from marketplace.publishing.errors import NoteRequired, NothingToRollBackTo, NotLive
@@ -54,7 +54,7 @@ def go_live(*, agent: Agent, version: Version, by: Any, reason: str) -> None:
 def suspend_agent(*, agent: Agent, by: Any, reason: str) -> None:
     """Take an agent out of the store at once; all its sandboxes end, running conversations with them.
 
-    Raises NotFound unless `by` is an operator, NoteRequired without a reason, Conflict for one that is not live.
+    Raises NotFound unless `by` is an operator, NoteRequired without a reason, Conflict if it is not live.
     """
     require_operator(by)
     if not reason.strip():
@@ -69,7 +69,7 @@ def suspend_agent(*, agent: Agent, by: Any, reason: str) -> None:
 
 @transaction.atomic
 def reinstate_agent(*, agent: Agent, by: Any, reason: str = "") -> None:
-    """Put a suspended agent back with its live version. Raises NotFound (no operator), Conflict (not suspended)."""
+    """Put a suspended agent back with its live version. Raises NotFound (no operator), Conflict."""
     require_operator(by)
     agent = _lock(agent)
     if agent.status != Agent.Status.SUSPENDED or agent.live_version is None:
@@ -82,8 +82,8 @@ def reinstate_agent(*, agent: Agent, by: Any, reason: str = "") -> None:
 def roll_back(*, agent: Agent, by: Any, reason: str) -> Version:
     """Make the highest retired version below the live one live again; new conversations get it at once.
 
-    `by` is an operator, or an owner or admin of the studio. Raises NotFound for strangers, Forbidden for plain
-    members, NothingToRollBackTo when no earlier version was ever live.
+    `by` is an operator, or an owner or admin of the studio. Raises NotFound for strangers, Forbidden for
+    plain members, NothingToRollBackTo when no earlier version was ever live.
     """
     _require_manager(agent, by)
     agent = _lock(agent)
@@ -127,9 +127,8 @@ def _keep_warm(version: Version) -> None:
 def _require_manager(agent: Agent, by: Any) -> None:
     if getattr(by, "is_staff", False):
         return
-    membership = Membership.objects.filter(
-        organization_id=agent.developer_id, user_id=getattr(by, "pk", None)
-    ).first()
+    require_signed_in(by)
+    membership = Membership.objects.filter(organization=agent.developer, user=by).first()
     if membership is None:
         raise NotFound("There is no such agent, or you are not a member of its studio.")
     if membership.role not in MANAGERS:

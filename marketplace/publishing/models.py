@@ -257,7 +257,7 @@ class ReviewItem(models.Model):
 
 
 class Notice(models.Model):
-    """A mail to the developer that was, or is being, sent: written first, so that it goes out at most once."""
+    """A mail to the developer, written down before it is sent, so that it goes out at most once."""
 
     class Kind(models.TextChoices):
         VERDICT = "verdict", "Verdict"

@@ -25,7 +25,7 @@ def approve(*, submission_id: uuid.UUID | str, by: Any, note: str = "") -> Versi
     """
     require_operator(by)
     submission, agent = _take(submission_id)
-    version = Version.objects.select_for_update().get(pk=submission.version_id)
+    version = Version.objects.select_for_update().get(submission=submission)
     _close(submission, decision=ReviewItem.Decision.APPROVED, by=by, note=note)
     listings.go_live(agent=agent, version=version, by=by, reason=note or "Approved")
     return version
@@ -45,7 +45,7 @@ def reject(*, submission_id: uuid.UUID | str, by: Any, note: str) -> None:
         )
     submission, _ = _take(submission_id)
     _close(submission, decision=ReviewItem.Decision.REJECTED, by=by, note=note)
-    version = Version.objects.select_for_update().get(pk=submission.version_id)
+    version = Version.objects.select_for_update().get(submission=submission)
     change_status(version, to=Version.Status.REJECTED, by=by, reason=note)
     pool.release_tenant(tenant=version.tenant, reason="the version was rejected")
 

@@ -34,8 +34,8 @@ def record_check(
 ) -> Check:
     """Write one named result, in place of an earlier one of the same name.
 
-    `evidence` may hold `log` (a list of lines) and anything else that is worth keeping. Raises UnknownCheck;
-    ChecksOutstanding never. A closed submission keeps the result it was judged by.
+    `evidence` may hold `log` (a list of lines) and anything else that is worth keeping. Raises UnknownCheck.
+    A closed submission keeps the result that it was judged by.
     """
     kind_of(name)
     submission = Submission.objects.select_for_update().get(pk=submission_id)
@@ -60,8 +60,9 @@ def record_check(
 def conclude(*, submission_id: uuid.UUID | str) -> Verdict:
     """The verdict: passed when every registered check passed, failed as soon as one did not.
 
-    A passed one enters the operators' queue, a failed one frees its version number; the developer gets a mail.
-    Safe to repeat: the first verdict stands. Raises ChecksOutstanding while results are missing and none failed.
+    A passed one enters the operators' queue, a failed one frees its version number; the developer gets a
+    mail. Safe to repeat: the first verdict stands. Raises ChecksOutstanding while results are missing and
+    none failed.
     """
     submission = Submission.objects.select_for_update(of=("self",)).get(pk=submission_id)
     if given := Verdict.objects.filter(submission=submission).first():
