@@ -24,6 +24,8 @@ BEAT = [
     ("marketplace.ranking.tasks.fit_ranking", 3600),
     ("billing.tasks.post_due_events", 10),
     ("billing.tasks.dispatch_webhook_events", 10),
+    ("billing.tasks.roll_up_balances", 30),
+    ("billing.tasks.activate_due_prices", 60),
 ]
 
 app.conf.beat_schedule = {
