@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from marketplace.ranking.models import Conversion, ConversionChange
+from marketplace.ranking.models import Conversion, ConversionChange, Exposure
 
 # One buyer can lift an agent only so far: this many lines in this time, the rest are excluded.
 BUYER_CAP: Final = 3
@@ -36,20 +36,22 @@ def record_conversion(
 ) -> Conversion:
     """An attributed order line; once per line, however often it is told.
 
-    `excluded` is the caller's reason not to count it (own organisation). Beyond BUYER_CAP lines of one
-    buyer with one agent in CAP_WINDOW, and without an exposure that it came of, it is recorded as
-    excluded too.
+    It counts in the category that its exposure was made in, the shopper's intent; `category`, that of the
+    goods, is kept where there was none. `excluded` is the caller's reason not to count it (own
+    organisation). Recorded but excluded too are lines without an exposure of this agent, and those beyond
+    BUYER_CAP lines of one buyer with one agent in CAP_WINDOW.
     """
     _lock_buyer(agent_id, buyer_ref)
     existing = Conversion.objects.filter(line_ref=line_ref).first()
     if existing is not None:
         return existing
-    reason = excluded or _reason_not_to_count(agent_id, buyer_ref, exposure_id, occurred_at)
+    exposure = Exposure.objects.filter(pk=exposure_id, agent_id=agent_id).first()
+    reason = excluded or _reason_not_to_count(agent_id, buyer_ref, exposure, occurred_at)
     status = Conversion.Status.EXCLUDED if reason else Conversion.Status.PENDING
     conversion = Conversion.objects.create(
         line_ref=line_ref,
         agent_id=agent_id,
-        category=category,
+        category=exposure.category if exposure else category,
         buyer_ref=buyer_ref,
         exposure_id=exposure_id,
         amount_micros=amount.micros,
@@ -112,10 +114,12 @@ def _mature_batch(at: datetime) -> int:
 
 
 def _reason_not_to_count(
-    agent_id: UUID, buyer_ref: str, exposure_id: UUID | None, occurred_at: datetime
+    agent_id: UUID, buyer_ref: str, exposure: Exposure | None, occurred_at: datetime
 ) -> str:
-    if exposure_id is None:
+    if exposure is None:
         return "not from a page of the store"
+    if exposure.excluded:
+        return exposure.excluded
     counted = Conversion.objects.filter(
         agent_id=agent_id,
         buyer_ref=buyer_ref,

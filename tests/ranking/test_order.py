@@ -34,9 +34,13 @@ def looked(agent: UUID, times: int, *, days_ago: float = 40, category: str = "",
 
 def bought(agent: UUID, *, buyer: str = "", days_ago: float = 40, line: str = "", **fields) -> Conversion:
     at = now() - timedelta(days=days_ago)
+    seen = Exposure.objects.create(
+        agent_id=agent, category=fields.pop("category", ""), surface="store", position=1, slot="ranked",
+        propensity=1, examination=0, session_ref="s", at=at - timedelta(minutes=5),
+    )  # fmt: skip
     return conversions.record_conversion(
-        line_ref=line or f"line:{uuid4()}", agent_id=agent, category=fields.pop("category", ""),
-        buyer_ref=buyer or str(uuid4()), exposure_id=fields.pop("exposure_id", uuid4()),
+        line_ref=line or f"line:{uuid4()}", agent_id=agent, category="goods",
+        buyer_ref=buyer or str(uuid4()), exposure_id=fields.pop("exposure_id", seen.pk),
         amount=Money(10_000_000, "USD"), occurred_at=at,
         matures_at=at + timedelta(days=settings.RETURN_WINDOW_DAYS), **fields,
     )  # fmt: skip
@@ -127,7 +131,7 @@ def test_what_is_younger_than_the_return_window_weighs_on_neither_side(history):
 def test_excluded_looks_do_not_count(history):
     looked(A, 1_000, excluded="own organization")
     fit.fit_ranking()
-    assert agent_statistics(A).exposures == 400
+    assert agent_statistics(A).exposures == 410
 
 
 def test_old_events_fade(db):
@@ -141,7 +145,7 @@ def test_old_events_fade(db):
 def test_statistics_tell_rate_interval_volume_and_date(history):
     told = agent_statistics(B)
     assert told.low < told.rate < told.high
-    assert (told.exposures, told.orders, told.thin) == (400, 40, False)
+    assert (told.exposures, told.orders, told.thin) == (440, 40, False)
     assert told.as_of == history.fitted_at
 
 

@@ -1,5 +1,6 @@
 """Tasks by the names that the beat and other rooms know them by."""
 
 from marketplace.shopping.tasks.conversations import reap_turns, rehearse_submission
+from marketplace.shopping.tasks.orders import expire_checkouts, send_refund, settle_payment_event
 
-__all__ = ["reap_turns", "rehearse_submission"]
+__all__ = ["expire_checkouts", "reap_turns", "rehearse_submission", "send_refund", "settle_payment_event"]
