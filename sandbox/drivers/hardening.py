@@ -5,8 +5,6 @@ docs/operations/sandbox.md says what each is for; the conformance suite tries ea
 
 from __future__ import annotations
 
-import functools
-import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from docker.types import LogConfig, Mount, Ulimit
 
 from sandbox.driver import DriverError, Launch
 from sandbox.engine import relay
+from sandbox.engine.seccomp import seccomp_profile
 from sandbox.places import SANDBOX_UID
 from sandbox.spec import MIB
 
@@ -28,17 +27,6 @@ _GVISOR_BYTES = 64 * MIB
 _INODE_BYTES = 4096
 _FORBIDDEN_VOLUMES = ("/", "/proc", "/sys", "/dev", "/run", "/run/agentstore", "/tmp")  # noqa: S108
 _PERIOD_MICROSECONDS = 100_000
-
-
-@functools.cache
-def seccomp_profile() -> str:
-    """Our own profile, in one line as the engine wants it: an allow list without AF_VSOCK, io_uring or
-    ptrace.
-    """
-    profile = json.loads((Path(__file__).parents[1] / "engine" / "seccomp.json").read_text())
-    for rule in profile["syscalls"]:
-        rule.pop("comment", None)
-    return json.dumps(profile, separators=(",", ":"))
 
 
 def container_name(sandbox_id: uuid.UUID) -> str:

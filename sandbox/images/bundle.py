@@ -23,8 +23,8 @@ from typing import Any
 from docker.types import LogConfig
 from requests.exceptions import RequestException
 
-from sandbox.drivers.hardening import seccomp_profile
 from sandbox.engine.client import engine_client, engine_errors
+from sandbox.engine.seccomp import seccomp_profile
 from sandbox.images.base import current_base
 from sandbox.images.errors import ImageRefused
 from sandbox.images.records import BuiltImage, find_image, inspect_image, record_image
