@@ -1,0 +1,93 @@
+"""What every page must pass in a real browser: axe finds nothing, nothing overflows, the policy blocks nothing.
+
+For browser tests of all rooms:
+
+    from tests.look.axe import assert_accessible, looks
+
+    for page in looks(browser, cookies=[...]):      # both themes, phone and desk
+        page.goto(live_server.url + "/orders/")
+        assert_accessible(page)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.test import Client
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+CHROMIUM = "/usr/bin/chromium"
+WIDTHS = {"phone": (390, 844), "desk": (1280, 860)}
+
+
+@cache
+def _axe_source() -> str:
+    return AXE.read_text()
+
+
+def launch(playwright: Any) -> Any:
+    """Debian's Chromium, or playwright's own where that is not installed."""
+    executable = CHROMIUM if Path(CHROMIUM).exists() else None
+    return playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+
+
+def session_cookies(client: Client, base_url: str) -> list[dict[str, Any]]:
+    """A test client's session as a browser's cookie: `client.force_login(alice)` first."""
+    return [
+        {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+         "url": base_url}
+    ]  # fmt: skip
+
+
+def looks(browser: Any, *, cookies: Sequence[dict[str, Any]] = ()) -> Iterator[Any]:
+    """A fresh page per theme and width; each records what the browser complains about."""
+    for scheme in ("light", "dark"):
+        for name, (width, height) in WIDTHS.items():
+            context = browser.new_context(
+                color_scheme=scheme, viewport={"width": width, "height": height}, reduced_motion="reduce"
+            )
+            context.add_cookies(list(cookies))
+            page = context.new_page()
+            page.look = f"{scheme} {name}"
+            watch(page)
+            yield page
+            context.close()
+
+
+def watch(page: Any) -> Any:
+    """Keep what the page's scripts throw and what the content policy blocks, for `assert_accessible`."""
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda message: page.complaints.append(f"console: {message.text}")
+        if message.type == "error" and "status of 4" not in message.text
+        else None,
+    )
+    return page
+
+
+def assert_accessible(page: Any, *, exclude: Sequence[str] = ()) -> None:
+    """Fails with a readable list unless the page as it stands now is clean. `exclude` holds CSS selectors."""
+    page.evaluate(_axe_source())
+    found = page.evaluate(
+        "exclude => axe.run({exclude: exclude.map(s => [s])}, {resultTypes: ['violations']})", list(exclude)
+    )
+    problems = [
+        f"{violation['id']}: {violation['help']}\n"
+        + "\n".join(
+            f"    {node['html'][:160]}\n      {node.get('failureSummary', '')}"
+            for node in violation["nodes"][:3]
+        )
+        for violation in found["violations"]
+    ]
+    problems += getattr(page, "complaints", [])
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if overflow > 0:
+        problems.append(f"the page is {overflow} px wider than the window")
+    where = f"{page.url} ({getattr(page, 'look', '')})"
+    assert not problems, f"{where}\n" + "\n".join(problems)
