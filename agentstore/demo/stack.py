@@ -74,6 +74,10 @@ class Stack:
         self._make_directories()
         fresh = [program for program in chosen if not self._members(program.name)]
         for program in fresh:
+            if program.is_ready():
+                raise StackError(
+                    f"{program.name}: another store answers there already; stop it, or set other places."
+                )
             self._spawn(program)
         for program in chosen:
             self.wait_ready(program.name)
@@ -90,6 +94,10 @@ class Stack:
         return {
             name: bool(self._members(name)) and program.is_ready() for name, program in self.programs.items()
         }
+
+    def is_running(self) -> bool:
+        """Whether any process of this stack lives."""
+        return bool(self._members())
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a process and all that it started; after SIGKILL wait until they are gone."""
