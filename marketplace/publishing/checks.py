@@ -9,9 +9,13 @@ from marketplace.publishing.errors import UnknownCheck
 
 @dataclass(frozen=True, slots=True)
 class CheckKind:
-    """A named test that every submission must pass. `running` is shown while its result is awaited."""
+    """A named test that every submission must pass.
+
+    `stage` is the submission's status while it is run, `running` is shown meanwhile.
+    """
 
     name: str
+    stage: str
     title: str
     help: str
     running: str
@@ -20,12 +24,14 @@ class CheckKind:
 _ALL = (
     CheckKind(
         "archive_safe",
+        "received",
         "Archive unpacks safely",
         "The upload is a zip or tar.gz whose paths, file types, sizes and number of files are within bounds.",
         "Unpacking…",
     ),
     CheckKind(
         "manifest_valid",
+        "received",
         "Manifest is valid",
         "agent.toml has every field it needs, its limits are within what this store allows, and its slug and "
         "version are free.",
@@ -33,12 +39,14 @@ _ALL = (
     ),
     CheckKind(
         "no_secrets",
+        "received",
         "No secrets inside",
         "No private key or live credential lies in the bundle. An agent gets its keys from its environment.",
         "Looking for credentials…",
     ),
     CheckKind(
         "image_inspected",
+        "building",
         "Image is built and inspected",
         "The bundle was laid on the base image, or its own image loaded, and what is in it was looked at "
         "before any of it ran.",
@@ -46,24 +54,28 @@ _ALL = (
     ),
     CheckKind(
         "starts_in_time",
+        "checking",
         "Starts within its limit",
         "In a sandbox without a network, the agent is ready within the start_seconds of its manifest.",
         "Starting it in a sandbox…",
     ),
     CheckKind(
         "answers_ping",
+        "checking",
         "Answers the health check",
         "GET /ping on port 8080 answers 200 (or what the manifest's protocol has in its place).",
         "Asking /ping…",
     ),
     CheckKind(
         "answers_request",
+        "rehearsing",
         "Answers a shopping request",
         "Asked for something that the catalogue has, the agent answers in words within its turn limit.",
         "Rehearsing a conversation…",
     ),
     CheckKind(
         "recommends_real_variants",
+        "rehearsing",
         "Recommends only what exists",
         "In the rehearsal the agent recommends at least one product, and each one exists, is in stock and "
         "may be shown.",
