@@ -83,7 +83,10 @@ MIDDLEWARE = [
 
 # The gateway process sets its own: only what a sandboxed agent may reach.
 ROOT_URLCONF = env.str("AGENTSTORE_ROOT_URLCONF", "agentstore.urls")
-GATEWAY_MIDDLEWARE = ["marketplace.gateway.middleware.ProblemMiddleware"]
+GATEWAY_MIDDLEWARE = [
+    "allauth.account.middleware.AccountMiddleware",  # allauth does not load without it
+    "marketplace.gateway.middleware.ProblemMiddleware",
+]
 if ROOT_URLCONF == "marketplace.gateway.urls":
     # Behind that door there are no cookies, no forms and no pages.
     MIDDLEWARE = GATEWAY_MIDDLEWARE
@@ -141,7 +144,10 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SITE_URL.startswith("https") else "http"
+ACCOUNT_ADAPTER = "agentstore.identity.adapters.AccountAdapter"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+MFA_ADAPTER = "agentstore.identity.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = SITE_NAME
