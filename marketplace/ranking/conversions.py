@@ -45,7 +45,7 @@ def record_conversion(
     existing = Conversion.objects.filter(line_ref=line_ref).first()
     if existing is not None:
         return existing
-    exposure = Exposure.objects.filter(pk=exposure_id, agent_id=agent_id).first()
+    exposure = Exposure.objects.filter(pk=exposure_id, agent_id=agent_id).first() if exposure_id else None
     reason = excluded or _reason_not_to_count(agent_id, buyer_ref, exposure, occurred_at)
     status = Conversion.Status.EXCLUDED if reason else Conversion.Status.PENDING
     conversion = Conversion.objects.create(

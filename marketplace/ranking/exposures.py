@@ -16,6 +16,8 @@ from marketplace.ranking.models import Exposure
 
 # A reload within this time is the same look at the same page.
 SAME_LOOK: Final = timedelta(minutes=30)
+# A purchase is the doing of a page that was seen at most this long before.
+SAME_VISIT: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,13 @@ def record_exposures(
     Exposure.objects.bulk_create(fresh)
     known.update({(e.agent_id, e.position): e.id for e in fresh})
     return [known[item.agent_id, item.position] for item in shown]
+
+
+def latest_exposure(*, session_ref: str, agent_id: UUID) -> UUID | None:
+    """Where this session last saw the agent within a day: what a conversation opened now came of."""
+    return (
+        Exposure.objects.filter(session_ref=session_ref, agent_id=agent_id, at__gt=now() - SAME_VISIT)
+        .order_by("-at")
+        .values_list("id", flat=True)
+        .first()
+    )

@@ -16,7 +16,7 @@ from marketplace.ranking.scores import standings
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An agent's place (from 1) and why: score = posterior mean times gate; low, high: its 95 % interval.
+    """An agent's place (from 1) and why: score = posterior mean times gate; low, high: the mean's 95 % interval.
 
     `volume` is the number of exposures behind it, `thin` that they are too few to show a number.
     """
@@ -26,6 +26,7 @@ class Ranked:
     slot: str
     propensity: float
     score: float
+    mean: float
     low: float
     high: float
     volume: int
@@ -57,6 +58,7 @@ def rank_agents(
             slot=Exposure.Slot.NEW if place.is_new else Exposure.Slot.RANKED,
             propensity=place.propensity,
             score=scores[place.agent],
+            mean=known[place.agent].posterior.mean,
             low=known[place.agent].posterior.low,
             high=known[place.agent].posterior.high,
             volume=known[place.agent].exposures,

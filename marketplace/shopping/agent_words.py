@@ -1,0 +1,45 @@
+"""What an agent is, can do and may do, in words for shoppers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils.text import capfirst
+
+from marketplace.publishing.models import Agent
+
+SKILLS: Final = {
+    "chat": "Chat",
+    "negotiate": "Negotiates",
+    "outfit": "Outfits",
+    "try_on": "Try-on",
+    "stream": "Streams",
+}
+PERMISSIONS: Final = {
+    "catalog": "Search the shared catalogue",
+    "negotiate": "Ask merchants for a better price, within their rules",
+    "cart": "Put things into your cart; you check out yourself",
+    "profile": "See sizes, likes and past purchases, if you allow it under Privacy",
+    "photos": "See photos you send it, if you allow it under Privacy",
+    "model": "Use the store's language model",
+    "ask": "Ask other agents of the store",
+}
+
+
+def skill_words(agent: Agent) -> list[str]:
+    """An agent's skills as its live version declares them, in words."""
+    manifest = agent.live_version.manifest if agent.live_version else {}
+    return [SKILLS[skill] for skill in manifest.get("skills", []) if skill in SKILLS]
+
+
+def permission_words(agent: Agent) -> list[str]:
+    """What its live version may do, in words; only what is listed here can be granted."""
+    manifest = agent.live_version.manifest if agent.live_version else {}
+    return [
+        PERMISSIONS[permission] for permission in manifest.get("permissions", []) if permission in PERMISSIONS
+    ]
+
+
+def category_words(slug: str) -> str:
+    """A category's slug in words."""
+    return str(capfirst(slug.replace("-", " ")))
