@@ -102,6 +102,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "agentstore.identity.context.workspaces",
+                "marketplace.shopping.context.cart",
             ],
             "builtins": ["agentstore.kit.templatetags.kit", "agentstore.kit.templatetags.charts"],
         },
