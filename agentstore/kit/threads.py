@@ -51,8 +51,10 @@ def start_background(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Ta
 async def release_request_thread() -> None:
     """Give back the thread and the connections that Django's ASGI handler keeps for the present request.
 
-    The handler runs synchronous middleware in a thread of the request's own, which lives until the response is
-    closed: for a stream, that would be one idle thread per reader. A later thread-sensitive call gets a new one.
+    The handler runs synchronous middleware in a thread of the request's own, which lives until the
+    response is closed: for a stream, that would be one idle thread per reader. A later thread-sensitive
+    call gets a
+    new one.
     """
     await sync_to_async(connections.close_all)()
     context = SyncToAsync.thread_sensitive_context.get(None)

@@ -18,9 +18,33 @@ class Card:
     fact: OfferFact
 
     @property
-    def price_now(self) -> Money | None:
-        """The offer's price where it is not the card's any more."""
-        return self.fact.price if self.fact.price != self.recommendation.price else None
+    def note(self) -> str:
+        """What changed since the card was drawn; empty when nothing did."""
+        if self.fact.price == self.recommendation.price:
+            return ""
+        return f"The price is {self.fact.price} now."
+
+    @property
+    def store_earns(self) -> str:
+        """The disclosure beside the card, in words."""
+        if not self.recommendation.disclosure:
+            return ""
+        paid = (
+            f"{self.fact.merchant_name} pays {self.placement} for this conversation, of which "
+            f"the agent's developer gets {self.placement_developer}. "
+            if self.placement
+            else "Nobody paid for this recommendation. "
+        )
+        return (
+            f"{paid}If you buy it, the store keeps {self.sale_store} and the developer gets "
+            f"{self.sale_developer}; your price is the same either way. Neither changes what an agent finds or "
+            "where it ranks."
+        )
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """What the form that puts it into the cart sends."""
+        return [("offer", self.fact.public_ids["offer"]), ("recommendation", str(self.recommendation.pk))]
 
     @property
     def placement(self) -> Money | None:
@@ -33,14 +57,14 @@ class Card:
         return self._disclosed("placement_developer_micros")
 
     @property
-    def sale_store(self) -> Money | None:
+    def sale_store(self) -> Money:
         """What the store would keep of a sale at the card's price."""
-        return self._disclosed("sale_store_micros")
+        return self._disclosed("sale_store_micros") or Money(0, self.recommendation.currency)
 
     @property
-    def sale_developer(self) -> Money | None:
+    def sale_developer(self) -> Money:
         """What the developer would get of it."""
-        return self._disclosed("sale_developer_micros")
+        return self._disclosed("sale_developer_micros") or Money(0, self.recommendation.currency)
 
     def _disclosed(self, key: str) -> Money | None:
         micros = self.recommendation.disclosure.get(key)
@@ -48,7 +72,9 @@ class Card:
 
 
 def cards_for(recommendations: Iterable[Recommendation]) -> list[Card]:
-    """Cards of shown recommendations in their order; two queries for all. One whose offer is gone is left out."""
+    """Cards of shown recommendations in their order; two queries for all. One whose offer is gone is left
+    out.
+    """
     rows = [row for row in recommendations if row.status == Recommendation.Status.SHOWN and row.offer_id]
     facts = read_offers(offer_ids=[row.offer_id for row in rows if row.offer_id is not None])
     return [Card(row, facts[row.offer_id]) for row in rows if row.offer_id in facts]

@@ -18,15 +18,24 @@ _WORDS = {
     "euro": "EUR", "euros": "EUR", "eur": "EUR", "pounds": "GBP", "quid": "GBP", "gbp": "GBP",
     "yen": "JPY", "jpy": "JPY",
 }  # fmt: skip
-_AMOUNT = r"(?P<{0}symbol>[$€£¥])?\s?(?P<{0}number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?|\d{{1,7}}(?:\.\d{{1,2}})?)(?P<{0}thousand>k\b)?"
+_AMOUNT = (
+    r"(?P<{0}symbol>[$€£¥])?\s?"
+    r"(?P<{0}number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?|\d{{1,7}}(?:\.\d{{1,2}})?)"
+    r"(?P<{0}thousand>k\b)?"
+)
 _CURRENCY = r"(?:\s?(?P<{0}word>" + "|".join(_WORDS) + r")\b)?"
 _HIGH = _AMOUNT.format("") + _CURRENCY.format("")
 # "up to 40 hours" and "under 5 years" are no prices.
-_NOT_MORE = r"(?![\d%]|[.,]\d|\s?(?:%|percent|years?|yrs?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|inch|inches|cm|mm|m\b|ft|feet|kg|g\b|grams?|lbs?|oz|ounces?|pounds?\s+(?:of|in)|litres?|liters?|ml|watts?|w\b|v\b|gb|tb|mb|people|persons?|items?|pieces?|pcs|of\s+them|stars?))"
+_UNITS = (
+    "%|percent|years?|yrs?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|inch|inches|cm|mm|m\\b|ft|feet|kg|g\\b"
+    "|grams?|lbs?|oz|ounces?|pounds?\\s+(?:of|in)|litres?|liters?|ml|watts?|w\\b|v\\b|gb|tb|mb|people|persons?"
+    "|items?|pieces?|pcs|of\\s+them|stars?"
+)
+_NOT_MORE = rf"(?![\d%]|[.,]\d|\s?(?:{_UNITS}))"
 _LIMIT = re.compile(
-    r"(?<!not )(?<!never )\b(?:under|below|less than|no more than|not more than|at most|up to|maximum(?: of)?|max\.?"
-    r"|within|cheaper than|(?:my\s+)?budget(?:\s+(?:is|of|around|about))?|spend(?:\s+(?:up to|at most|about))?"
-    r"|limit(?:\s+(?:is|of))?)\s*:?\s*" + _HIGH + _NOT_MORE,
+    r"(?<!not )(?<!never )\b(?:under|below|less than|no more than|not more than|at most|up to"
+    r"|maximum(?: of)?|max\.?|within|cheaper than|(?:my\s+)?budget(?:\s+(?:is|of|around|about))?"
+    r"|spend(?:\s+(?:up to|at most|about))?|limit(?:\s+(?:is|of))?)\s*:?\s*" + _HIGH + _NOT_MORE,
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -48,8 +57,9 @@ _AGE_BEFORE = re.compile(
 class Constraints:
     """The checkable part of a request.
 
-    `country` is where it would be shipped (ISO 3166-1 alpha-2), `currency` what the shopper pays in, `max_price`
-    the most that one item may cost (None: not said), `age` the shopper's in full years (None: not said).
+    `country` is where it would be shipped (ISO 3166-1 alpha-2), `currency` what the shopper pays in,
+    `max_price` the most that one item may cost (None: not said), `age` the shopper's in full years
+    (None: not said).
     """
 
     country: str

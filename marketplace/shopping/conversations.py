@@ -60,8 +60,9 @@ def open_conversation(
         raise AgentNotServing(f"{agent.name} takes no conversations now.", hint="Choose another agent.")
     conversation = Conversation.objects.create(
         shopper=shopper, agent=agent, version=agent.live_version,
-        price_version_ref=str(current_price_version().pk), exposure_id=exposure_id, experiment_arm=experiment_arm,
-        consents=consents_in_force(shopper), currency=settings.STORE_CURRENCY, country=shopper.country,
+        price_version_ref=str(current_price_version().pk), exposure_id=exposure_id,
+        experiment_arm=experiment_arm, consents=consents_in_force(shopper),
+        currency=settings.STORE_CURRENCY, country=shopper.country,
     )  # fmt: skip
     note_status(conversation, to=Conversation.Status.OPEN, by="shopper")
     return conversation

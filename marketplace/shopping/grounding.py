@@ -1,4 +1,6 @@
-"""Whether an agent's claim may become a card: every rule of it, in one pure function (docs/algorithms/grounding.md)."""
+"""Whether an agent's claim may become a card: every rule of it, in one pure function
+(docs/algorithms/grounding.md).
+"""
 
 from __future__ import annotations
 

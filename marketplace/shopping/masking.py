@@ -34,7 +34,8 @@ class Masked:
 
 
 def mask(text: str) -> Masked:
-    """Replace e-mail addresses, card numbers (13 to 19 digits that pass Luhn) and phone numbers by their kind.
+    """Replace e-mail addresses, card numbers (13 to 19 digits that pass Luhn) and phone numbers by their
+    kind.
 
     Masking twice changes nothing more.
     """

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
-from agentstore.kit.errors import Conflict, Invalid, Refused
+from agentstore.kit.errors import Invalid, Refused
 from agentstore.kit.ids import MalformedId, parse_public_id, public_id
 from billing import fees, metering
 from billing.metering import PpcvOutcome
@@ -21,18 +21,14 @@ from marketplace.shopping.conversations import constraints_in_force
 from marketplace.shopping.events import Name
 from marketplace.shopping.grounding import Code, Refusal, ground
 from marketplace.shopping.models import Conversation, Recommendation, Turn
+from marketplace.shopping.turns import NoTurn
 
 log = structlog.get_logger(__name__)
 
 REASON_LETTERS = 400
-# Recorded for operators; an agent and its developer read NOT_FOR_SALE, since a budget is none of their business.
+# Recorded for operators; an agent and its developer read NOT_FOR_SALE, since a budget is none of their
+# business.
 PAUSED = "paused_by_merchant"
-
-
-class NoTurn(Conflict):
-    """The conversation has no turn that runs: an agent may speak only while it is asked."""
-
-    code = "no_turn"
 
 
 class ClaimRefused(Refused):
@@ -59,9 +55,11 @@ def recommend(
 ) -> Outcome:
     """Ground a claim and record it, shown or refused; idempotent per conversation and variant.
 
-    `variant_id` and `offer_id` are public ids, as the agent gave them. A shown card of a conversation with a shopper
-    is metered (PPCv) and labelled accordingly, in the same transaction; the page is told after it. Raises Invalid
-    without a reason, NoTurn when the turn has ended. A refusal is a value, so that its record is kept.
+    `variant_id` and `offer_id` are public ids, as the agent gave them. A shown card of a conversation
+    with a shopper is metered (PPCv) and labelled accordingly, in the same transaction; the page is told
+    after it.
+    Raises Invalid without a reason, NoTurn when the turn has ended. A refusal is a value, so that its
+    record is kept.
     """
     reason = reason.replace("\x00", "").strip()
     if not reason:
@@ -121,7 +119,8 @@ class _Claim:
             conversation=conversation, turn=self.turn, status=Recommendation.Status.SHOWN,
             claimed_variant=self.claimed_variant, reason=self.reason, variant_id=fact.variant_id,
             offer_id=fact.offer_id, merchant_id=fact.merchant_id, price_micros=fact.price.micros,
-            list_price_micros=fact.list_price.micros if fact.list_price else None, currency=fact.price.currency,
+            list_price_micros=fact.list_price.micros if fact.list_price else None,
+            currency=fact.price.currency,
             sponsored=fee is not None and fee.sponsored, disclosure=_disclosure(conversation, fact, fee),
         )  # fmt: skip
         transaction.on_commit(lambda: _tell(row, fact))
@@ -165,7 +164,8 @@ def _disclosure(conversation: Conversation, fact: OfferFact, fee: PpcvOutcome | 
 def _tell(row: Recommendation, fact: OfferFact) -> None:
     events.tell(
         row.conversation_id, Name.RECOMMENDATION, turn=str(row.turn_id), id=str(row.pk),
-        variant_id=public_id("var", fact.variant_id), offer_id=public_id("off", fact.offer_id), title=fact.title,
+        variant_id=public_id("var", fact.variant_id), offer_id=public_id("off", fact.offer_id),
+        title=fact.title,
         merchant=fact.merchant_name, price={"amount": fact.price.minor, "currency": fact.price.currency},
         reason=row.reason, sponsored=row.sponsored,
     )  # fmt: skip

@@ -35,8 +35,8 @@ class RehearsalUndecided(Unavailable):
 def rehearse(*, submission_id: uuid.UUID) -> None:
     """Hold the rehearsal of a submission, record its two checks and conclude.
 
-    Safe to repeat: a submission that is not waiting for its rehearsal is left alone, and a rehearsal that was cut
-    off is held anew. Raises RehearsalUndecided when the failure was the platform's.
+    Safe to repeat: a submission that is not waiting for its rehearsal is left alone, and a rehearsal
+    that was cut off is held anew. Raises RehearsalUndecided when the failure was the platform's.
     """
     submission = Submission.objects.select_related("version__agent").get(pk=submission_id)
     if submission.status != Submission.Status.REHEARSING or submission.version is None:
@@ -66,7 +66,9 @@ async def _run(turn_id: uuid.UUID) -> None:
 
 
 def canned_request(manifest: dict[str, object]) -> str:
-    """What the rehearsal asks: something that a catalogue can answer, in the agent's own field, with a limit."""
+    """What the rehearsal asks: something that a catalogue can answer, in the agent's own field, with a
+    limit.
+    """
     categories = manifest.get("categories")
     field = str(categories[0]).replace("-", " ") if isinstance(categories, list) and categories else ""
     limit = Money(_LIMIT_MICROS, settings.STORE_CURRENCY)
@@ -97,8 +99,8 @@ def _record(submission_id: uuid.UUID, turn: Turn, *, duration_ms: int) -> None:
     else:
         detail = f"It did not answer: {_FAILURES.get(turn.failure, turn.failure.replace('_', ' '))}."
     verdicts.record_check(
-        submission_id=submission_id, name="answers_request", passed=answered, detail=detail, evidence=evidence,
-        duration_ms=duration_ms,
+        submission_id=submission_id, name="answers_request", passed=answered, detail=detail,
+        evidence=evidence, duration_ms=duration_ms,
     )  # fmt: skip
     verdicts.record_check(
         submission_id=submission_id, name="recommends_real_variants", passed=bool(shown) and not refused,

@@ -20,10 +20,10 @@ from marketplace.publishing.specs import run_spec_for
 from marketplace.shopping import events, turns
 from marketplace.shopping.conversations import claim_key
 from marketplace.shopping.events import Name
+from marketplace.shopping.failures import INTERNAL, Failure, failure_of
 from marketplace.shopping.models import Message, Turn
-from marketplace.shopping.turns import Failure
 from sandbox import pool, protocols
-from sandbox.failures import AgentFailure, Fault, SandboxFailure
+from sandbox.failures import AgentFailure, Fault
 from sandbox.pool import ClaimedSandbox, NoCapacity
 from sandbox.protocols import InvokeRequest, TextDelta
 from sandbox.spec import RunSpec
@@ -38,13 +38,6 @@ _SAY_WAITING_AFTER = 0.4
 # Pieces that come closer together travel as one event.
 _FLUSH_SECONDS = 0.03
 
-WORDS = {
-    "turn_timeout": "took too long to answer.",
-    "empty_answer": "had nothing to say.",
-    "answer_too_large": "said more than fits here.",
-    "start_timeout": "did not start in time.",
-    "out_of_memory": "ran out of memory.",
-}
 _running: dict[uuid.UUID, asyncio.Task[None]] = {}
 
 
@@ -133,7 +126,8 @@ async def run_turn(turn_id: uuid.UUID) -> None:
             owner=brief.owner, first_event_ms=speech.first_event_ms,
         )  # fmt: skip
     except asyncio.CancelledError:
-        # The turn is no longer ours: it was stopped, reaped, or this process ends and the reaper will see to it.
+        # The turn is no longer ours: it was stopped, reaped, or this process ends and the reaper will see
+        # to it.
         work.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await work
@@ -141,7 +135,7 @@ async def run_turn(turn_id: uuid.UUID) -> None:
         await speech.flush()
         await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
-            owner=brief.owner, failure=_failure(error, brief), first_event_ms=speech.first_event_ms,
+            owner=brief.owner, failure=_noted(error, brief), first_event_ms=speech.first_event_ms,
         )  # fmt: skip
         if not isinstance(error, NoCapacity):
             # An agent that failed may still be busy with this turn: the next one gets a fresh sandbox.
@@ -168,7 +162,8 @@ def read_brief(turn_id: uuid.UUID) -> Brief:
         turn_id=turn.pk, conversation_id=conversation.pk, owner=turn.lease_owner,
         agent_name=conversation.agent.name, tenant=version.tenant, protocol=spec.protocol, spec=spec,
         request=InvokeRequest(
-            prompt=messages[-1].content, messages=messages, conversation=str(conversation.pk), turn=str(turn.pk),
+            prompt=messages[-1].content, messages=messages, conversation=str(conversation.pk),
+            turn=str(turn.pk),
             locale=conversation.locale, currency=conversation.currency, consents=tuple(conversation.consents),
         ),
     )  # fmt: skip
@@ -238,26 +233,15 @@ async def _keep_lease(brief: Brief, work: asyncio.Task[None]) -> None:
             return
 
 
-def _failure(error: Exception, brief: Brief) -> Failure:
-    """Whose fault it was, and how to say it."""
-    name = brief.agent_name
-    if isinstance(error, SandboxFailure):
-        if error.fault == Fault.PLATFORM:
-            log.error("turn_failed", turn=str(brief.turn_id), code=error.code, reason=error.message)
-            return Failure(Fault.PLATFORM, error.code, "Something on our side broke. Please try again.")
-        words = WORDS.get(error.code, "ran into a problem and could not finish.")
-        return Failure(Fault.AGENT, error.code, f"{name} {words} You can try again.")
-    if isinstance(error, NoCapacity):
-        return Failure(
-            Fault.PLATFORM, error.code, f"{name} is busy: all places are taken. Please try again in a minute."
-        )
-    log.error("turn_broke", turn=str(brief.turn_id), exc_info=error)
-    return Failure(Fault.PLATFORM, "internal_error", "Something on our side broke. Please try again.")
+def _noted(error: Exception, brief: Brief) -> Failure:
+    failure = failure_of(error)
+    if failure.fault == Fault.PLATFORM:
+        log.error("turn_failed", turn=str(brief.turn_id), code=failure.code, exc_info=error)
+    return failure
 
 
 async def _fail_unread(turn_id: uuid.UUID) -> None:
-    failure = Failure(Fault.PLATFORM, "internal_error", "Something on our side broke. Please try again.")
     with suppress(Exception):
         await in_thread(
-            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=failure
+            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=INTERNAL
         )

@@ -73,7 +73,8 @@ def join_shopper(*, shopper_id: uuid.UUID, user: User) -> Shopper:
 
 
 def _merge_checkouts(guest: Shopper, mine: Shopper) -> None:
-    # A shopper has one open checkout; where both have one, the guest's expires by itself and returns its stock.
+    # A shopper has one open checkout; where both have one, the guest's expires by itself and returns its
+    # stock.
     Checkout.objects.filter(shopper=guest).exclude(status=Checkout.Status.OPEN).update(shopper=mine)
     waiting = Checkout.objects.filter(shopper=guest, status=Checkout.Status.OPEN)
     if not Checkout.objects.filter(shopper=mine, status=Checkout.Status.OPEN).exists():

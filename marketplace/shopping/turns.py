@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -26,10 +25,10 @@ from marketplace.shopping.conversations import (
     note_status,
 )
 from marketplace.shopping.events import Name
+from marketplace.shopping.failures import LOST, Failure
 from marketplace.shopping.masking import mask
 from marketplace.shopping.models import Conversation, Message, Turn
 from sandbox import pool
-from sandbox.failures import Fault
 from sandbox.models import Sandbox
 
 MESSAGE_LETTERS = 4000
@@ -43,20 +42,10 @@ class TurnRunning(Conflict):
     code = "turn_running"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a turn failed: whose fault, a typed code, and what to tell the shopper."""
+class NoTurn(Conflict):
+    """The conversation has no turn that runs: an agent may act only while it is asked."""
 
-    fault: Fault
-    code: str
-    message: str
-
-
-LOST = Failure(
-    Fault.PLATFORM,
-    "lease_lost",
-    "We lost the connection to the agent. What was shown stays; please try again.",
-)
+    code = "no_turn"
 
 
 @transaction.atomic
@@ -108,7 +97,9 @@ def _require_serving(conversation: Conversation) -> None:
 
 
 def renew_lease(*, turn_id: uuid.UUID, owner: str) -> bool:
-    """Keep the turn; False when it is no longer the owner's, and whatever is being done for it should stop."""
+    """Keep the turn; False when it is no longer the owner's, and whatever is being done for it should
+    stop.
+    """
     return bool(
         Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, lease_owner=owner).update(
             lease_until=_lease()
@@ -129,7 +120,7 @@ def end_turn(
 
     With `owner`, only while that owner holds the lease. What was shown or billed stays as it is.
     """
-    turn = Turn.objects.select_for_update(of=("self",)).select_related("conversation").get(pk=turn_id)
+    turn = Turn.objects.select_for_update(of=("self",)).select_related("conversation__agent").get(pk=turn_id)
     if turn.status != Turn.Status.RUNNING or (owner is not None and turn.lease_owner != owner):
         return False
     note_status(
@@ -157,7 +148,7 @@ def _tell_end(turn: Turn, *, text: str, shown: int, failure: Failure | None) -> 
     if failure is not None:
         events.tell(
             turn.conversation_id, Name.TURN_FAILED, **where, fault=failure.fault.value, code=failure.code,
-            message=failure.message,
+            message=failure.words(turn.conversation.agent.name),
         )  # fmt: skip
     else:
         events.tell(
@@ -170,7 +161,9 @@ def _tell_end(turn: Turn, *, text: str, shown: int, failure: Failure | None) -> 
 
 
 def stop_turn(*, conversation: Conversation) -> uuid.UUID | None:
-    """The shopper has heard enough; what was said so far is kept. The turn that was stopped, None when none ran."""
+    """The shopper has heard enough; what was said so far is kept. The turn that was stopped, None when
+    none ran.
+    """
     turn = conversation.turns.filter(status=Turn.Status.RUNNING).first()
     if turn is None:
         return None
@@ -210,13 +203,14 @@ def reap_turns() -> int:
 
 
 def release_idle_sandboxes() -> int:
-    """Give back the sandboxes of conversations that were silent for ten minutes; the next message claims another."""
+    """Give back the sandboxes of conversations that were silent for ten minutes; the next message claims
+    another.
+    """
     idle = Sandbox.objects.filter(
         status=Sandbox.Status.CLAIMED, claim_key__startswith=CLAIM_PREFIX, last_used_at__lt=now() - _IDLE
     )[:200]
-    busy = {
-        claim_key(pk) for pk in Turn.objects.filter(status=Turn.Status.RUNNING).values_list("conversation_id", flat=True)
-    }  # fmt: skip
+    running = Turn.objects.filter(status=Turn.Status.RUNNING).values_list("conversation_id", flat=True)
+    busy = {claim_key(pk) for pk in running}
     return sum(
         pool.release(sandbox_id=row.pk, reason="its conversation went silent")
         for row in idle
