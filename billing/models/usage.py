@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
@@ -148,12 +148,6 @@ class Hold(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(amount_micros__gt=0), name="hold_takes_something"),
-            models.CheckConstraint(
-                condition=Q(released_at__isnull=True)
-                | Q(captured_at__isnull=True)
-                | Q(released_at__gte=F("captured_at")),
-                name="hold_released_after_capture",
-            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,62 @@
+"""The stand-in for Stripe as a process, which can be killed and started again on the same state."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "whsec_test"
+
+
+class StandIn:
+    """`python -m billing.stripe_standin` on a port of its own."""
+
+    def __init__(self, state: Path, webhook_url: str = "") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.state = state
+        self.webhook_url = webhook_url
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "billing.stripe_standin", "--port", str(self.port),
+                "--state", str(self.state), "--webhook-url", self.webhook_url,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "STRIPE_API_KEY": "sk_test_standin", "STRIPE_WEBHOOK_SECRET": SECRET},
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(self.base, timeout=1)
+            except httpx.HTTPError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError("the stand-in did not start")
+
+    def post(self, path: str, **form: Any) -> Any:
+        """What has no counterpart in Stripe: the clock, the bank's page, sending an event again."""
+        return httpx.post(f"{self.base}/_standin{path}", data=form, timeout=5).json()
+
+    def undelivered(self) -> int:
+        """Events that the receiver hasn't acknowledged yet."""
+        return int(httpx.get(f"{self.base}/_standin/outbox", timeout=5).json()["undelivered"])
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nothing said."""
+        self.process.kill()
+        self.process.wait()
