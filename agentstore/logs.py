@@ -41,5 +41,9 @@ def logging_config(*, level: str, json_lines: bool) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "stripe": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
+            # A line for every beat and every task says nothing; failures are warnings and errors.
+            "celery.beat": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
         },
     }

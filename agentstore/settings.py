@@ -228,6 +228,7 @@ CELERY_TASK_ROUTES = {
     "marketplace.publishing.tasks.build_submission": {"queue": "sandbox"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,

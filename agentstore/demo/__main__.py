@@ -62,6 +62,7 @@ def start() -> int:
     say("prices and people")
     story.ensure_prices()
     say("starting the store")
+    stack.stop_outdated()
     stack.start()
     say("loading the seed catalogue (the first time takes a few minutes)")
     story.ensure_goods()

@@ -8,6 +8,7 @@ import tarfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from agentstore.demo.people import DEVELOPER, OPERATOR, STUDIO
 from agentstore.demo.visitor import Turned, Visitor
@@ -23,9 +24,9 @@ def publish_agent(*, site_url: str, source: Path, say: Callable[[str], None]) ->
 
     Raises Turned with the failed checks, or when the checks do not end.
     """
-    manifest = tomllib.loads((source / "agent.toml").read_text())
+    manifest = read_manifest(source)
     name = f"{manifest['name']} {manifest['version']}"
-    if _is_live(manifest["slug"], manifest["version"]):
+    if is_live(source):
         return f"{name} is live"
     studio = Organization.objects.developers().get(name=STUDIO)
     submission = _under_way(studio, manifest["slug"], manifest["version"])
@@ -37,9 +38,20 @@ def publish_agent(*, site_url: str, source: Path, say: Callable[[str], None]) ->
             path = f"/operator/review/{submission.pk}/"
             operator.get(path)
             operator.post(path, {"decision": "approve", "note": "A first-party agent of this store's own."})
-    if not _is_live(manifest["slug"], manifest["version"]):
+    if not is_live(source):
         raise Turned(f"{name} was approved and is not live.")
     return f"{name} was checked, approved, and is live"
+
+
+def is_live(source: Path) -> bool:
+    """Whether the version in that directory is what shoppers get."""
+    manifest = read_manifest(source)
+    return Agent.objects.filter(slug=manifest["slug"], live_version__semver=manifest["version"]).exists()
+
+
+def read_manifest(source: Path) -> dict[str, Any]:
+    """The agent's own description of itself."""
+    return tomllib.loads((source / "agent.toml").read_text())
 
 
 def pack(source: Path) -> bytes:
@@ -47,7 +59,8 @@ def pack(source: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(source.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            parts = path.relative_to(source).parts
+            if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
                 member = archive.gettarinfo(path, arcname=str(path.relative_to(source)))
                 member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
                 with path.open("rb") as stream:
@@ -92,7 +105,3 @@ def _under_way(studio: Organization, slug: str, semver: str) -> Submission | Non
 
 def _filename(slug: str) -> str:
     return f"{slug}.tar.gz"
-
-
-def _is_live(slug: str, semver: str) -> bool:
-    return Agent.objects.filter(slug=slug, live_version__semver=semver).exists()

@@ -22,6 +22,7 @@ from agentstore.embedded.processes import is_gone, wait_until
 MARK = "AGENTSTORE_STACK_DIR"
 PROGRAM = "AGENTSTORE_PROGRAM"
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+ROOMS = ("agentstore", "marketplace", "sandbox", "billing")
 START_SECONDS = 90
 STOP_SECONDS = 15
 
@@ -88,6 +89,19 @@ class Stack:
         self._end(self._members(), patience=STOP_SECONDS)
         if self.run_dir.exists():
             self.run_python("-m", "agentstore.demo.sandboxes")
+
+    def stop_outdated(self) -> None:
+        """End the processes that started before the code was last changed."""
+        changed = max(
+            path.stat().st_mtime
+            for room in ROOMS
+            for path in (REPOSITORY / room).rglob("*.py")
+            if path.is_file()
+        )
+        outdated = [process for process in self._members() if process.create_time() < changed]
+        if outdated:
+            self._say("the code has changed: starting the store anew")
+            self._end(self._members(), patience=STOP_SECONDS)
 
     def status(self) -> dict[str, bool]:
         """Per process whether it is ready."""

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from agentstore.demo.people import MERCHANT, ensure_people
-from agentstore.demo.publish import publish_agent
+from agentstore.demo.publish import is_live, publish_agent
 from agentstore.identity.models import Organization
 from agentstore.kit.money import MICRO, Money
 from billing.budgets import current_budget, set_budget
@@ -49,10 +49,15 @@ def ensure_goods() -> None:
 
 
 def ensure_agents(say: Callable[[str], None]) -> bool:
-    """The base image, and the first-party agents live; False, and why, where no agent can run safely."""
+    """The base image, and the first-party agents live; False, and why, where no agent can run safely.
+
+    Raises Turned when an agent does not pass.
+    """
     try:
         call_command("build_base_image", stdout=sys.stdout)
-        chosen_driver()
+        if not all(is_live(AGENTS / name) for name in FIRST_PARTY):
+            say("proving that sandboxes hold")
+            chosen_driver()
     except (DriverError, NoDriver) as away:
         say(f"No agent can run here. {away.message} {away.hint}")
         return False
