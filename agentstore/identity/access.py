@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from agentstore.identity.models import Membership, Organization
+from django.http import HttpRequest
+
+from agentstore.identity.models import Membership, Organization, User
 from agentstore.kit.errors import Forbidden, NotFound, Unauthenticated
 
 MANAGERS = frozenset({Membership.Role.OWNER, Membership.Role.ADMIN})
+
+
+def membership_for(user: Any, slug: str, *, roles: Collection[str] | None = None) -> Membership:
+    """The person's membership of an organization of either kind, with its organization.
+
+    Raises NotFound for strangers, Forbidden for a member whose role is too low.
+    """
+    membership = None
+    if getattr(user, "is_authenticated", False):
+        memberships = Membership.objects.select_related("organization")
+        membership = memberships.filter(organization__slug=slug, user_id=user.pk).first()
+    if membership is None:
+        raise NotFound("There is no such organization, or you are not a member of it.")
+    _require_role(membership, roles)
+    return membership
 
 
 def organization_for(
@@ -18,18 +35,16 @@ def organization_for(
 
     Raises NotFound for strangers and wrong kinds alike, Forbidden for a member whose role is too low.
     """
-    membership = None
-    if getattr(user, "is_authenticated", False):
-        membership = (
-            Membership.objects.select_related("organization")
-            .filter(organization__slug=slug, organization__kind=kind, user_id=user.pk)
-            .first()
-        )
-    if membership is None:
+    membership = membership_for(user, slug)
+    if membership.organization.kind != kind:
         raise NotFound("There is no such organization, or you are not a member of it.")
+    _require_role(membership, roles)
+    return membership.organization
+
+
+def _require_role(membership: Membership, roles: Collection[str] | None) -> None:
     if roles is not None and membership.role not in roles:
         raise Forbidden("Your role does not allow this.", hint="Ask an owner of the organization.")
-    return membership.organization
 
 
 def require_signed_in(user: Any) -> None:
@@ -43,3 +58,10 @@ def require_operator(user: Any) -> None:
     require_signed_in(user)
     if not user.is_staff:
         raise NotFound("There is no such page.")
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """The person who is signed in. Raises Unauthenticated."""
+    if not isinstance(request.user, User):
+        raise Unauthenticated("Sign in first.")
+    return request.user

@@ -129,3 +129,60 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} as {self.role} of {self.organization}"
+
+
+class MembershipEvent(models.Model):
+    """A change to who belongs to an organization: who, when, by whom. Never edited."""
+
+    class Kind(models.TextChoices):
+        JOINED = "joined", "joined"
+        ROLE_CHANGED = "role_changed", "has a new role"
+        LEFT = "left", "left"
+        REMOVED = "removed", "was removed"
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="membership_events")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="membership_events")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    role = models.CharField(max_length=8, choices=Membership.Role.choices)
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.get_kind_display()} ({self.role})"
+
+
+class Invitation(models.Model):
+    """An offer of membership to an e-mail address; whoever has verified that address may answer it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        ACCEPTED = "accepted", "Accepted"
+        DECLINED = "declined", "Declined"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=8, choices=Membership.Role.choices, default=Membership.Role.MEMBER)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    invited_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations_sent")
+    created_at = models.DateTimeField(default=now)
+    closed_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                "organization",
+                condition=models.Q(status="pending"),
+                name="one_pending_invitation_each",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.organization} as {self.role}"
