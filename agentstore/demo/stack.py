@@ -73,7 +73,7 @@ class Stack:
         """Start what does not run and wait until all is ready. Raises StackError."""
         chosen = [self.programs[name] for name in names or self.programs]
         self._make_directories()
-        fresh = [program for program in chosen if not self._members(program.name)]
+        fresh = [program for program in chosen if not self.members(program.name)]
         for program in fresh:
             if program.is_ready():
                 raise StackError(
@@ -86,7 +86,7 @@ class Stack:
 
     def stop(self) -> None:
         """End all processes, politely first, then the sandboxes they leave; harmless when none runs."""
-        self._end(self._members(), patience=STOP_SECONDS)
+        self._end(self.members(), patience=STOP_SECONDS)
         if self.run_dir.exists():
             self.run_python("-m", "agentstore.demo.sandboxes")
 
@@ -98,24 +98,24 @@ class Stack:
             for path in (REPOSITORY / room).rglob("*.py")
             if path.is_file()
         )
-        outdated = [process for process in self._members() if process.create_time() < changed]
+        outdated = [process for process in self.members() if process.create_time() < changed]
         if outdated:
             self._say("the code has changed: starting the store anew")
-            self._end(self._members(), patience=STOP_SECONDS)
+            self._end(self.members(), patience=STOP_SECONDS)
 
     def status(self) -> dict[str, bool]:
         """Per process whether it is ready."""
         return {
-            name: bool(self._members(name)) and program.is_ready() for name, program in self.programs.items()
+            name: bool(self.members(name)) and program.is_ready() for name, program in self.programs.items()
         }
 
     def is_running(self) -> bool:
         """Whether any process of this stack lives."""
-        return bool(self._members())
+        return bool(self.members())
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to a process and all that it started; after SIGKILL wait until they are gone."""
-        members = self._members(name)
+        members = self.members(name)
         for process in members:
             _send(process, number)
         if number == signal.SIGKILL:
@@ -123,7 +123,7 @@ class Stack:
 
     def restart(self, name: str) -> None:
         """End one process, if it runs, and start it anew."""
-        self._end(self._members(name), patience=STOP_SECONDS)
+        self._end(self.members(name), patience=STOP_SECONDS)
         self.start([name])
 
     def wait_ready(self, name: str, *, seconds: float = START_SECONDS) -> None:
@@ -131,11 +131,11 @@ class Stack:
         program = self.programs[name]
 
         def settled() -> bool:
-            return program.is_ready() or not self._members(name)
+            return program.is_ready() or not self.members(name)
 
-        if wait_until(settled, seconds=seconds) and self._members(name):
+        if wait_until(settled, seconds=seconds) and self.members(name):
             return
-        problem = "does not answer" if self._members(name) else "ended at once"
+        problem = "does not answer" if self.members(name) else "ended at once"
         raise StackError(f"{name} {problem}; the end of {self.log(name)} says:\n{self.log_end(name)}")
 
     def log(self, name: str) -> Path:
@@ -186,7 +186,7 @@ class Stack:
                 start_new_session=True,
             )
 
-    def _members(self, name: str | None = None) -> list[psutil.Process]:
+    def members(self, name: str | None = None) -> list[psutil.Process]:
         """The live processes of this stack, or of one program of it, found by their mark."""
         for child in self._children.values():
             child.poll()  # so that a dead child of ours is no zombie

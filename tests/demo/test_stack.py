@@ -1,0 +1,129 @@
+"""The processes of a store: started, killed, started anew, ended without a trace."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agentstore.demo.stack import MARK, StackError
+from agentstore.embedded.processes import port_is_free, wait_until
+from tests.stack import StoreUnderTest
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+
+def get_status(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def port_of(url: str) -> int:
+    return int(url.rsplit(":", 1)[1].split("/")[0])
+
+
+def marked(store: StoreUnderTest) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.environ().get(MARK) == str(store.state_dir)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def small_store():
+    """A store of its own without tables, for tests that end it."""
+    directory = Path(tempfile.mkdtemp(prefix="store-", dir="/tmp"))
+    directory.chmod(0o755)
+    store = StoreUnderTest(directory)
+    yield store
+    store.close()
+
+
+def test_all_processes_of_the_architecture_serve(stack):
+    assert stack.status() == dict.fromkeys(["standin", "web", "gateway", "worker", "index", "sandbox"], True)
+    assert get_status(port_of(stack.url), "/readyz") == 200
+
+
+def test_the_gateway_listens_where_every_sandbox_can_go_and_nowhere_else(stack):
+    socket = stack.run_dir / "gateway" / "gateway.sock"
+    assert socket.stat().st_mode & 0o777 == 0o666
+    assert socket.parent.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_killed_worker_takes_its_beat_along_and_comes_back(stack):
+    before = {process.pid for process in stack.members("worker")}
+    assert before
+    stack.kill("worker")
+    assert stack.members("worker") == []
+    stack.restart("worker")
+    after = {process.pid for process in stack.members("worker")}
+    assert after
+    assert not before & after
+
+
+def test_the_store_outlives_its_database(stack):
+    port = port_of(stack.url)
+    stack.kill_server("postgres")
+    try:
+        assert wait_until(lambda: get_status(port, "/readyz") == 503, seconds=30)
+        assert get_status(port, "/healthz") == 200
+    finally:
+        stack.services.start()
+    assert wait_until(lambda: get_status(port, "/readyz") == 200, seconds=30)
+
+
+def test_a_stop_leaves_no_process_and_no_port(small_store):
+    small_store.start(["standin", "web"])
+    assert len(marked(small_store)) == 2
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, MARK: str(small_store.state_dir)},
+        start_new_session=True,
+    )
+    small_store.stop()
+    assert orphan.wait(timeout=10) == -signal.SIGTERM
+    assert marked(small_store) == []
+    assert port_is_free(port_of(small_store.url))
+    small_store.stop()
+
+
+def test_a_second_start_changes_nothing(small_store):
+    small_store.start(["standin"])
+    first = marked(small_store)
+    small_store.start(["standin"])
+    assert marked(small_store) == first
+
+
+def test_what_ends_at_once_is_reported_with_its_last_words(small_store):
+    small_store.environment["AGENTSTORE_MODE"] = "live"
+    with pytest.raises(StackError, match=r"standin ended at once[\s\S]*refuses to run in live mode"):
+        small_store.start(["standin"])
+
+
+def test_a_port_that_another_store_has_is_not_shared(small_store):
+    small_store.start(["standin"])
+    other = StoreUnderTest(small_store.directory / "other")
+    other.programs["standin"] = small_store.programs["standin"]
+    try:
+        with pytest.raises(StackError, match="another store answers there already"):
+            other.start(["standin"])
+    finally:
+        other.close()
