@@ -1,0 +1,114 @@
+"""What the concierge says. Every number in it was found or told by the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from concierge.candidates import Candidate
+from concierge.choosing import Role
+from concierge.understanding import Wish
+
+QUESTION = "Happy to help. What are you looking for, and is there a price it should stay under?"
+ASK_AGAIN = (
+    "I need at least a word for what it should be, such as “running shoes” or “a birthday gift under $40”."
+)
+AWAY = "I can't reach the catalogue at the moment. Please try again in a minute."
+NOTHING = (
+    "I found nothing in the catalogue that fits. Could you say it in other words, or leave something out?"
+)
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+_NO_MINOR = frozenset({"JPY", "KRW", "CLP", "VND"})
+
+
+def money(minor: int, currency: str) -> str:
+    """`1299, "USD"` → `$12.99`."""
+    number = f"{minor:,}" if currency in _NO_MINOR else f"{minor / 100:,.2f}"
+    symbol = _SYMBOLS.get(currency)
+    return f"{symbol}{number}" if symbol else f"{number} {currency}"
+
+
+def opening(wish: Wish, currency: str) -> str:
+    """What was understood, so that a misunderstanding shows at once."""
+    what = f"“{wish.query}”" if wish.query else "something"
+    limits = list[str]()
+    if wish.budget.least is not None:
+        limits.append(f"from {money(wish.budget.least, currency)}")
+    if wish.budget.most is not None:
+        limits.append(f"up to {money(wish.budget.most, currency)}")
+    if wish.sizes:
+        limits.append(f"in size {', '.join(wish.sizes)}")
+    if wish.avoid:
+        limits.append(f"without {' or '.join(wish.avoid)}")
+    return f"Looking for {what}{' ' + ', '.join(limits) if limits else ''}. "
+
+
+def reason(role: Role, candidate: Candidate, among: int, wish: Wish) -> str:
+    """Why this one, in a sentence beside its card. No price: the store draws that itself."""
+    if role is Role.BEST_PRICE and among > 1:
+        told = f"The lowest price of the {among} products I compared for you."
+    elif role is Role.BEST_RATED and candidate.rating is not None:
+        count = candidate.product.rating_count
+        shoppers = f"{count:,} shopper{'s' if count != 1 else ''}"
+        told = f"Rated {candidate.rating:.1f} of 5 by {shoppers}, the best that fits."
+    elif role is Role.ALTERNATIVE:
+        told = "Another one that fits, if the others are not quite it."
+    else:
+        told = "The closest match to what you asked for."
+    details = [*candidate.options, *candidate.has]
+    named = f" It names {_listed(details[:4])}." if details else ""
+    lacking = [option for option in wish.options if option not in candidate.options]
+    missing = f" It does not say {_listed(lacking[:2])}." if lacking else ""
+    return told + named + missing
+
+
+def comparison(shown: Sequence[tuple[Role, Candidate, int]], currency: str) -> str:
+    """What tells the shown ones apart. Prices are those that the store showed, in minor units."""
+    sentences = list[str]()
+    first_role, first, first_price = shown[0]
+    sentences.append(
+        f"My {first_role.value} is {title(first)} at {money(first_price, currency)}"
+        f"{f' from {first.variant.seller}' if first.variant.seller else ''}."
+    )
+    for role, candidate, price in shown[1:]:
+        sentences.append(_beside(role, candidate, price - first_price, first, currency))
+    return " ".join(sentences)
+
+
+def nothing_within(cheapest: Candidate, wish: Wish, currency: str) -> str:
+    """Honest words when the limit is the obstacle."""
+    least, most = wish.budget.least, wish.budget.most
+    price = money(cheapest.price, currency)
+    if most is not None and cheapest.price > most:
+        return (
+            f"Nothing that fits costs {money(most, currency)} or less. The cheapest that matches is "
+            f"{title(cheapest)} at {price}. Shall I raise the limit, or look for something else?"
+        )
+    limit = money(least, currency) if least is not None else "your limits"
+    return f"Nothing that fits starts at {limit}; the nearest is {title(cheapest)} at {price}. Would that do?"
+
+
+def title(candidate: Candidate) -> str:
+    """The product's name, short enough to say."""
+    name = candidate.product.title.strip()
+    return name if len(name) <= 70 else name[:70].rsplit(" ", 1)[0] + "…"
+
+
+def _beside(role: Role, candidate: Candidate, difference: int, first: Candidate, currency: str) -> str:
+    if difference < 0:
+        price = f"costs {money(-difference, currency)} less"
+    elif difference > 0:
+        price = f"costs {money(difference, currency)} more"
+    else:
+        price = "costs the same"
+    extra = ""
+    if candidate.rating is not None and (first.rating is None or candidate.rating > first.rating):
+        extra = f" and is rated {candidate.rating:.1f} of 5"
+    elif len(candidate.has) < len(first.has):
+        extra = (
+            f", though it names fewer of the things you asked for ({len(candidate.has)} of {len(first.has)})"
+        )
+    return f"As {role.value}, {title(candidate)} {price}{extra}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
