@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import tarfile
+import os
+import subprocess
+import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from django.conf import settings
 
 from agentstore.demo.people import DEVELOPER, OPERATOR, STUDIO
 from agentstore.demo.visitor import Turned, Visitor
@@ -55,24 +58,23 @@ def read_manifest(source: Path) -> dict[str, Any]:
 
 
 def pack(source: Path) -> bytes:
-    """The bundle of a directory: the same bytes for the same files, wherever and whenever it is packed."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in sorted(source.rglob("*")):
-            parts = path.relative_to(source).parts
-            if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
-                member = archive.gettarinfo(path, arcname=str(path.relative_to(source)))
-                member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
-                with path.open("rb") as stream:
-                    archive.addfile(member, stream)
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    """The bundle of a directory, made by the command that developers have: same files, same bytes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = Path(scratch) / "bundle.zip"
+        subprocess.run(  # noqa: S603  (our own interpreter and arguments)
+            [sys.executable, "-m", "agentstore_sdk", "pack", str(source), "--output", str(bundle)],
+            env={**os.environ, "PYTHONPATH": str(settings.BASE_DIR / "sdk")},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return bundle.read_bytes()
 
 
 def _submit(site_url: str, studio: Organization, source: Path, name: str) -> Submission:
     path = f"/developer/{studio.slug}/submit/"
     with Visitor(site_url, DEVELOPER) as developer:
         developer.get(path)
-        bundle = (_filename(source.name), pack(source), "application/gzip")
+        bundle = (_filename(source.name), pack(source), "application/zip")
         answer = developer.post(path, {"notes": f"{name}, as it lies in agents/."}, files={"bundle": bundle})
     return Submission.objects.get(pk=answer.headers["location"].rstrip("/").rsplit("/", 1)[1])
 
@@ -104,4 +106,4 @@ def _under_way(studio: Organization, slug: str, semver: str) -> Submission | Non
 
 
 def _filename(slug: str) -> str:
-    return f"{slug}.tar.gz"
+    return f"{slug}.zip"
