@@ -122,6 +122,11 @@ class Entry(models.Model):
     def __str__(self) -> str:
         return f"{self.amount} on account {self.account_id}"
 
+    @property
+    def credit(self) -> int:
+        """A credit as a positive number of micro-units; 0 for a debit."""
+        return max(0, -self.amount)
+
 
 class BalanceRollup(models.Model):
     """The sum of an account's entries of every transaction before the mark."""

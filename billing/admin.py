@@ -1,0 +1,81 @@
+"""Money in the administration: to be looked at, never edited. Corrections are new journals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from billing.models import Account, Journal, MerchantBudget, PriceVersion, UsageEvent, WebhookEvent
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Lists and shows; adds, changes and deletes nothing."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    """Accounts of the ledger."""
+
+    list_display = ("owner_ref", "kind", "currency", "opened_at")
+    list_filter = ("kind", "currency")
+    search_fields = ("owner_ref",)
+
+
+@admin.register(Journal)
+class JournalAdmin(ReadOnlyAdmin):
+    """Journals of the ledger."""
+
+    list_display = ("idempotency_key", "kind", "occurred_at", "posted_at")
+    list_filter = ("kind",)
+    search_fields = ("idempotency_key",)
+    exclude = ("content_sha256",)
+
+
+@admin.register(PriceVersion)
+class PriceVersionAdmin(ReadOnlyAdmin):
+    """Price versions."""
+
+    list_display = ("name", "status", "announced_at", "effective_at")
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(ReadOnlyAdmin):
+    """Metered usage."""
+
+    list_display = ("idempotency_key", "kind", "status", "amount_micros", "currency", "occurred_at")
+    list_filter = ("kind", "status")
+    search_fields = ("idempotency_key", "conversation_ref", "line_ref")
+
+
+@admin.register(MerchantBudget)
+class MerchantBudgetAdmin(ReadOnlyAdmin):
+    """Merchants' caps."""
+
+    list_display = ("merchant_ref", "period", "cap_micros", "spent_micros", "at_cap")
+    search_fields = ("merchant_ref",)
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    """The processor's events."""
+
+    list_display = ("external_id", "type", "received_at", "handled_at", "attempts")
+    list_filter = ("type",)
+    search_fields = ("external_id",)

@@ -1,0 +1,133 @@
+"""What the money pages show. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDate
+
+from agentstore.kit.clock import now
+from agentstore.kit.money import Money
+from billing.balances import TrialLine, trial_balance
+from billing.models import Account, Entry, UsageEvent, WebhookEvent
+
+_Kind = Account.Kind
+
+# Where the store's income comes from: the kinds of journal that touch its revenue, and what they are called.
+SOURCES = {
+    "PPCv fees": ("ppcv", "ppcv_reversal"),
+    "Agent tax": ("agent_tax", "tax_reversal"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueDay:
+    """What the store earned on one day, by source, in micro-units."""
+
+    day: date
+    by_source: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The operator's figures in one currency; amounts are positive where they are as usual."""
+
+    currency: str
+    days: int
+    revenue: dict[str, Money]
+    revenue_before: Money
+    held: Money
+    held_events: int
+    receivable: Money
+    wallets: Money
+    developer_pending: Money
+    clearing: Money
+    processor_fees: Money
+    unhandled_webhooks: int
+
+    @property
+    def revenue_total(self) -> Money:
+        """All sources together."""
+        return sum(self.revenue.values(), Money(0, self.currency))
+
+
+def overview(*, currency: str, days: int = 30) -> Overview:
+    """The figures of the last days, and how the books stand now."""
+    today = now()
+    start = today - timedelta(days=days)
+    lines = {line.kind: line for line in trial_balance() if line.currency == currency}
+    open_events = UsageEvent.objects.filter(status__in=UsageEvent.OPEN, currency=currency).aggregate(
+        total=Sum("amount_micros"), events=Count("id")
+    )
+    earned = _revenue(currency, start, today)
+    return Overview(
+        currency=currency,
+        days=days,
+        revenue={name: Money(earned.get(name, 0), currency) for name in SOURCES},
+        revenue_before=Money(sum(_revenue(currency, start - timedelta(days=days), start).values()), currency),
+        held=Money(open_events["total"] or 0, currency),
+        held_events=open_events["events"],
+        receivable=_balance(lines, _Kind.MERCHANT_RECEIVABLE, currency),
+        wallets=-_balance(lines, _Kind.MERCHANT_WALLET, currency),
+        developer_pending=-_balance(lines, _Kind.DEVELOPER_PENDING, currency),
+        clearing=_balance(lines, _Kind.PROCESSOR_CLEARING, currency),
+        processor_fees=_balance(lines, _Kind.PROCESSOR_FEES, currency),
+        unhandled_webhooks=WebhookEvent.objects.filter(handled_at=None).count(),
+    )
+
+
+def _balance(lines: dict[str, TrialLine], kind: str, currency: str) -> Money:
+    return lines[kind].balance if kind in lines else Money(0, currency)
+
+
+def _revenue(currency: str, start: object, end: object) -> dict[str, int]:
+    entries = Entry.objects.filter(
+        account__kind=_Kind.PLATFORM_REVENUE,
+        account__currency=currency,
+        journal__posted_at__gte=start,
+        journal__posted_at__lt=end,
+    )
+    by_kind = dict(entries.order_by().values_list("journal__kind").annotate(Sum("amount")))
+    return {name: -sum(by_kind.get(kind, 0) for kind in kinds) for name, kinds in SOURCES.items()}
+
+
+def revenue_by_day(*, currency: str, days: int = 30) -> list[RevenueDay]:
+    """The store's income of each of the last days, oldest first, empty days included."""
+    today = now().date()
+    first = today - timedelta(days=days - 1)
+    rows = (
+        Entry.objects.filter(
+            account__kind=_Kind.PLATFORM_REVENUE,
+            account__currency=currency,
+            journal__posted_at__date__gte=first,
+        )
+        .order_by()
+        .annotate(day=TruncDate("journal__posted_at"))
+        .values_list("day", "journal__kind")
+        .annotate(Sum("amount"))
+    )
+    found: dict[date, dict[str, int]] = {}
+    for day, kind, amount in rows:
+        for name, kinds in SOURCES.items():
+            if kind in kinds:
+                of_day = found.setdefault(day, {})
+                of_day[name] = of_day.get(name, 0) - amount
+    return [
+        RevenueDay(day, {name: found.get(day, {}).get(name, 0) for name in SOURCES})
+        for day in (first + timedelta(days=number) for number in range(days))
+    ]
+
+
+def explain(event: UsageEvent) -> str:
+    """Why an event costs what it costs, in a sentence. Needs the event's price version with its rules."""
+    amount = Money(abs(event.amount_micros), event.currency)
+    category = event.category or "any"
+    if event.kind == UsageEvent.Kind.PPCV:
+        return f"Recommended in a conversation: {amount} for “{category}”."
+    rate = f"{event.price_version.tax_ppm(event.category) / 10_000:g} %"
+    base = Money(abs(event.base_micros), event.currency)
+    if event.kind == UsageEvent.Kind.AGENT_TAX:
+        return f"Sold by an agent: {rate} of {base}."
+    return f"{base} was refunded, and with it {rate} of that."

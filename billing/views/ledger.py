@@ -1,0 +1,126 @@
+"""The operator's way through the books: trial balance, accounts, journals, one journal."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from agentstore.identity.access import require_operator
+from agentstore.kit.money import Money
+from billing import ledger
+from billing.models import Account, Entry, Journal
+from billing.names import names_of
+from billing.paging import PER_PAGE, newest
+
+KINDS = ("sale", "processor_fee", "refund", "ppcv", "ppcv_reversal", "agent_tax", "tax_reversal")
+
+
+@require_GET
+def trial_balance(request: HttpRequest) -> HttpResponse:
+    """/operator/ledger/: the trial balance and the newest journals, filtered by kind or key."""
+    require_operator(request.user)
+    lines = ledger.trial_balance()
+    off: dict[str, Money] = defaultdict(lambda: Money(0, ""))
+    for line in lines:
+        off[line.currency] = Money(off[line.currency].micros + line.balance.micros, line.currency)
+    journals = Journal.objects.all()
+    kind, query = request.GET.get("kind", ""), request.GET.get("q", "").strip()
+    if kind:
+        journals = journals.filter(kind=kind)
+    if query:
+        journals = journals.filter(idempotency_key__startswith=query)
+    page = newest(journals.prefetch_related("entries__account"), by="posted_at", cursor=_cursor(request))
+    return render(
+        request,
+        "operator/ledger.html",
+        {
+            "lines": lines,
+            "balanced": all(difference.micros == 0 for difference in off.values()),
+            "off": [str(difference) for difference in off.values() if difference.micros],
+            "journals": [(journal, _moved(journal)) for journal in page.items],
+            "next_cursor": page.next_cursor,
+            "kind": kind,
+            "kinds": KINDS,
+            "query": query,
+        },
+    )
+
+
+@require_GET
+def accounts(request: HttpRequest) -> HttpResponse:
+    """/operator/ledger/accounts/: every account, its owner and balance."""
+    require_operator(request.user)
+    rows = Account.objects.order_by("kind", "owner_ref", "currency")
+    kind = request.GET.get("kind", "")
+    if kind in Account.Kind.values:
+        rows = rows.filter(kind=kind)
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    names = names_of(account.owner_ref for account in page)
+    return render(
+        request,
+        "operator/ledger_accounts.html",
+        {
+            "page": page,
+            "rows": [(account, names[account.owner_ref], ledger.balance(account)) for account in page],
+            "kind": kind,
+            "kinds": Account.Kind.choices,
+        },
+    )
+
+
+@require_GET
+def account(request: HttpRequest, account_id: int) -> HttpResponse:
+    """/operator/ledger/accounts/<id>/: an account's entries, newest first."""
+    require_operator(request.user)
+    found = get_object_or_404(Account, pk=account_id)
+    entries = Entry.objects.filter(account=found).select_related("journal").order_by("-id")
+    return render(
+        request,
+        "operator/ledger_account.html",
+        {
+            "account": found,
+            "owner": names_of([found.owner_ref])[found.owner_ref],
+            "balance": ledger.balance(found),
+            "page": Paginator(entries, PER_PAGE).get_page(request.GET.get("page")),
+        },
+    )
+
+
+@require_GET
+def journal(request: HttpRequest, journal_id: uuid.UUID) -> HttpResponse:
+    """/operator/ledger/journals/<id>/: one movement with its entries and what it came from."""
+    require_operator(request.user)
+    found = get_object_or_404(
+        Journal.objects.select_related("price_version", "reverses").prefetch_related("entries__account"),
+        pk=journal_id,
+    )
+    names = names_of(entry.account.owner_ref for entry in found.entries.all())
+    return render(
+        request,
+        "operator/ledger_journal.html",
+        {
+            "journal": found,
+            "entries": [(entry, names[entry.account.owner_ref]) for entry in found.entries.all()],
+            "reversals": found.reversals.order_by("posted_at"),
+            "event": getattr(found, "usage_event", None),
+            "content": bytes(found.content_sha256).hex(),
+        },
+    )
+
+
+def _moved(journal: Journal) -> list[Money]:
+    """How much a journal moves, in each currency: the sum of its debits."""
+    sums: dict[str, int] = defaultdict(int)
+    for entry in journal.entries.all():
+        if entry.amount > 0:
+            sums[entry.account.currency] += entry.amount
+    return [Money(micros, currency) for currency, micros in sums.items()]
+
+
+def _cursor(request: HttpRequest) -> str | None:
+    return request.GET.get("cursor")
