@@ -32,4 +32,4 @@ def _toolbox(permissions: frozenset[str]) -> Toolbox[Caller]:
 
 def toolbox_for(caller: Caller) -> Toolbox[Caller]:
     """What this caller's manifest asked for, and nothing else."""
-    return _toolbox(caller.permissions & BY_PERMISSION.keys())
+    return _toolbox(caller.permissions.intersection(BY_PERMISSION))
