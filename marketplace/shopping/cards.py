@@ -37,14 +37,14 @@ class Card:
         )
         return (
             f"{paid}If you buy it, the store keeps {self.sale_store} and the developer gets "
-            f"{self.sale_developer}; your price is the same either way. Neither changes what an agent finds or "
-            "where it ranks."
+            f"{self.sale_developer}; your price is the same either way. Neither changes what an agent finds "
+            "or where it ranks."
         )
 
     @property
     def fields(self) -> list[tuple[str, str]]:
         """What the form that puts it into the cart sends."""
-        return [("offer", self.fact.public_ids["offer"]), ("recommendation", str(self.recommendation.pk))]
+        return [("offer_id", self.fact.public_ids["offer"]), ("recommendation", str(self.recommendation.pk))]
 
     @property
     def placement(self) -> Money | None:
