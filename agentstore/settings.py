@@ -28,7 +28,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000")
 SITE_NAME = env.str("SITE_NAME", "Agent Store")
 
-# Where running parts meet: Unix sockets of sandboxes and of the gateway. Short, since such a path has 107 bytes.
+# Where running parts meet: Unix sockets of sandboxes and of the gateway. Short: a socket's path has 107 bytes.
 RUN_DIR = Path(env.str("AGENTSTORE_RUN_DIR", str(Path(tempfile.gettempdir()) / f"agentstore-{os.getuid()}")))
 # What must outlive a restart and is not in the database: bundles, photographs, the search index.
 DATA_DIR = Path(env.str("AGENTSTORE_DATA_DIR", str(BASE_DIR / ".run" / "data")))
@@ -170,7 +170,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = DATA_DIR / "media"
 MEDIA_URL = "media/"
-# Outside live mode files are served as they are now, so that a rebuilt style sheet is not cut to its old length.
+# Outside live mode files are served as they are now: a rebuilt style sheet is not cut to its old length.
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not LIVE
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

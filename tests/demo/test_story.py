@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tarfile
+import zipfile
 
 import pytest
 from allauth.account.models import EmailAddress
 
 from agentstore.demo.people import DEVELOPER, OPERATOR, PASSWORD, PEOPLE, STUDIO, ensure_people
 from agentstore.demo.publish import pack
+from agentstore.demo.story import AGENTS
 from agentstore.identity.models import Membership, Organization, User
 
 
@@ -28,17 +28,9 @@ def test_the_people_are_there_once_verified_and_can_sign_in(client):
     assert client.get(f"/developer/{studio.slug}/").status_code == 200
 
 
-def test_a_bundle_is_the_same_wherever_it_is_packed(tmp_path):
-    source = tmp_path / "agent"
-    (source / "package").mkdir(parents=True)
-    (source / "agent.toml").write_text('name = "A"\n')
-    (source / "package" / "main.py").write_text("print()\n")
-    (source / ".cache").mkdir()
-    (source / ".cache" / "left").write_text("over")
-    copy = tmp_path / "copy"
-    shutil.copytree(source, copy)
-    (copy / "package" / "__pycache__").mkdir()
-    (copy / "package" / "__pycache__" / "main.pyc").write_bytes(b"0")
-    assert pack(source) == pack(copy)
-    with tarfile.open(fileobj=io.BytesIO(pack(source))) as archive:
-        assert archive.getnames() == ["agent.toml", "package/main.py"]
+def test_a_bundle_is_the_same_each_time_it_is_packed():
+    source = AGENTS / "concierge"
+    bundle = pack(source)
+    assert bundle == pack(source)
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        assert archive.read("agent.toml") == (source / "agent.toml").read_bytes()
