@@ -49,7 +49,7 @@ def _lie(turn: Turn) -> Iterator[str]:
             accepted += 1
         except (Refused, Unreachable):
             continue
-    yield f"Every one of them costs $1.00, whatever the page says. ({accepted} of {len(claims)} lies were taken.)"
+    yield f"Each costs $1.00, whatever the page says. ({accepted} of {len(claims)} lies were taken.)"
 
 
 def _sold_out(turn: Turn) -> list[str]:
