@@ -28,7 +28,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000")
 SITE_NAME = env.str("SITE_NAME", "Agent Store")
 
-# Where running parts meet: Unix sockets of sandboxes and of the gateway. Short: a path of theirs has 107 bytes.
+# Where running parts meet: Unix sockets of sandboxes and gateway. Short, since their paths have 107 bytes.
 RUN_DIR = Path(env.str("AGENTSTORE_RUN_DIR", str(Path(tempfile.gettempdir()) / f"agentstore-{os.getuid()}")))
 # What must outlive a restart and is not in the database: bundles, photographs, the search index.
 DATA_DIR = Path(env.str("AGENTSTORE_DATA_DIR", str(BASE_DIR / ".run" / "data")))
