@@ -72,18 +72,14 @@ def _carry_over(merchant_ref: str, currency: str, period: str) -> bool:
     )
     if last is None:
         return False
-    MerchantBudget.objects.bulk_create(
-        [
-            MerchantBudget(
-                merchant_ref=merchant_ref,
-                currency=currency,
-                period=period,
-                cap_micros=last.cap_micros,
-                at_cap=last.at_cap,
-            )
-        ],
-        ignore_conflicts=True,
+    budget, new = MerchantBudget.objects.get_or_create(
+        merchant_ref=merchant_ref,
+        currency=currency,
+        period=period,
+        defaults={"cap_micros": last.cap_micros, "at_cap": last.at_cap},
     )
+    if new:
+        _record(budget, by="budgets", reason=f"carried over from {last.period}")
     return True
 
 
@@ -105,5 +101,11 @@ def set_budget(
         period=period_of(at or now()),
         defaults={"cap_micros": cap.micros, "at_cap": at_cap},
     )
-    BudgetChange.objects.create(budget=budget, cap_micros=cap.micros, at_cap=at_cap, by=by, reason=reason)
+    _record(budget, by=by, reason=reason)
     return budget
+
+
+def _record(budget: MerchantBudget, *, by: str, reason: str) -> None:
+    BudgetChange.objects.create(
+        budget=budget, cap_micros=budget.cap_micros, at_cap=budget.at_cap, by=by, reason=reason
+    )

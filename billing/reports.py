@@ -32,7 +32,10 @@ class RevenueDay:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The operator's figures in one currency; amounts are positive where they are as usual."""
+    """The operator's figures in one currency, rounded to its minor unit for reading.
+
+    Amounts are positive where they are as usual.
+    """
 
     currency: str
     days: int
@@ -65,9 +68,11 @@ def overview(*, currency: str, days: int = 30) -> Overview:
     return Overview(
         currency=currency,
         days=days,
-        revenue={name: Money(earned.get(name, 0), currency) for name in SOURCES},
-        revenue_before=Money(sum(_revenue(currency, start - timedelta(days=days), start).values()), currency),
-        held=Money(open_events["total"] or 0, currency),
+        revenue={name: _rounded(Money(earned.get(name, 0), currency)) for name in SOURCES},
+        revenue_before=_rounded(
+            Money(sum(_revenue(currency, start - timedelta(days=days), start).values()), currency)
+        ),
+        held=_rounded(Money(open_events["total"] or 0, currency)),
         held_events=open_events["events"],
         receivable=_balance(lines, _Kind.MERCHANT_RECEIVABLE, currency),
         wallets=-_balance(lines, _Kind.MERCHANT_WALLET, currency),
@@ -79,7 +84,11 @@ def overview(*, currency: str, days: int = 30) -> Overview:
 
 
 def _balance(lines: dict[str, TrialLine], kind: str, currency: str) -> Money:
-    return lines[kind].balance if kind in lines else Money(0, currency)
+    return _rounded(lines[kind].balance) if kind in lines else Money(0, currency)
+
+
+def _rounded(amount: Money) -> Money:
+    return Money.from_minor(amount.minor, amount.currency)
 
 
 def _revenue(currency: str, start: object, end: object) -> dict[str, int]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from agentstore.identity.access import MANAGERS, organization_for, require_signed_in
+from agentstore.identity.access import MANAGERS, membership_for, organization_for, require_signed_in
 from agentstore.kit.money import Money
 from billing import budgets, ledger, reports
 from billing.accounts import merchant_receivable, merchant_wallet
@@ -63,9 +63,7 @@ def billing(request: HttpRequest, slug: str) -> HttpResponse:
             "next_cursor": page.next_cursor,
             "kind": kind,
             "kinds": UsageEvent.Kind.choices,
-            "may_change": organization.memberships.filter(
-                user_id=request.user.pk, role__in=MANAGERS
-            ).exists(),
+            "may_change": membership_for(request.user, slug).role in MANAGERS,
         },
         status=422 if form.is_bound else 200,
     )

@@ -40,9 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
                 {"name": name, "values": [day.by_source[name] for day in by_day]} for name in reports.SOURCES
             ],
             "currency": currency,
-            "events": [
-                (event, names[event.merchant_ref], names[event.developer_ref]) for event in page.items
-            ],
+            "events": [(it, names[it.merchant_ref], names[it.developer_ref]) for it in page.items],
             "next_cursor": page.next_cursor,
             "status": status,
             "statuses": UsageEvent.Status.choices,
