@@ -54,6 +54,8 @@ def start() -> int:
     import django
 
     django.setup()
+    from django.core.management import CommandError
+
     from agentstore.demo import story
     from agentstore.demo.visitor import Turned
 
@@ -64,11 +66,13 @@ def start() -> int:
     say("starting the store")
     stack.stop_outdated()
     stack.start()
-    say("loading the seed catalogue (the first time takes a few minutes)")
-    story.ensure_goods()
-    say("publishing the first-party agent through the portal")
     try:
+        say("loading the seed catalogue (the first time takes some minutes)")
+        story.ensure_goods()
+        say("publishing the first-party agent through the portal")
         complete = story.ensure_agents(say)
+    except CommandError as failed:
+        raise StackError(str(failed)) from failed
     except Turned as turned:
         raise StackError(f"The agent was not published: {turned}") from turned
     welcome(stack, complete=complete)

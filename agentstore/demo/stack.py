@@ -89,6 +89,7 @@ class Stack:
         self._end(self.members(), patience=STOP_SECONDS)
         if self.run_dir.exists():
             self.run_python("-m", "agentstore.demo.sandboxes")
+            (self.run_dir / "gateway" / "gateway.sock").unlink(missing_ok=True)
 
     def stop_outdated(self) -> None:
         """End the processes that started before the code was last changed."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from agentstore.demo.people import MERCHANT, ensure_people
 from agentstore.demo.publish import is_live, publish_agent
@@ -58,8 +58,8 @@ def ensure_agents(say: Callable[[str], None]) -> bool:
         if not all(is_live(AGENTS / name) for name in FIRST_PARTY):
             say("proving that sandboxes hold")
             chosen_driver()
-    except (DriverError, NoDriver) as away:
-        say(f"No agent can run here. {away.message} {away.hint}")
+    except (CommandError, DriverError, NoDriver) as away:
+        say(f"No agent can run here. {away}")
         return False
     for name in FIRST_PARTY:
         say(publish_agent(site_url=settings.SITE_URL, source=AGENTS / name, say=say))
