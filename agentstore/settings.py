@@ -264,6 +264,8 @@ AGENT_MAX_CPU = env.float("AGENT_MAX_CPU", 1.0)
 AGENT_MAX_START_SECONDS = env.int("AGENT_MAX_START_SECONDS", 30)
 AGENT_MAX_TURN_SECONDS = env.int("AGENT_MAX_TURN_SECONDS", 60)
 REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
+# How long a check waits for a free place beyond the agent's own time to start; then it is tried again later.
+CHECK_PLACE_SECONDS = env.int("CHECK_PLACE_SECONDS", 45)
 
 # Conversations
 TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", 15)
