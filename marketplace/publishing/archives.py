@@ -7,6 +7,7 @@ Only plain files and directories leave an archive; what was written is owned by 
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import stat
@@ -88,7 +89,10 @@ def unpack(archive: Path, into: Path, limits: Limits) -> Unpacked:
                 size += piece
                 if size > limits.unpacked_bytes or (size > _RATIO_FROM and size > packed_size * _MAX_RATIO):
                     raise _too_large(limits)
-    except _BROKEN as broken:
+    except (*_BROKEN, OSError) as broken:
+        # EINVAL: the archive named a place before its own beginning.
+        if not isinstance(broken, _BROKEN) and getattr(broken, "errno", None) != errno.EINVAL:
+            raise
         raise BundleRefused(
             f"The archive can't be read: {broken!s:.200}", code="malformed_archive",
             hint="Pack it again with `agentstore pack`, zip or tar.",

@@ -43,7 +43,12 @@ def enqueue_notice(submission_id: uuid.UUID, kind: str) -> None:
 
 
 def _send(name: str, *args: str) -> None:
+    # A task of a higher room may not be loaded in this process; its name is enough to send it.
+    task = current_app.tasks.get(name)
     try:
-        current_app.signature(name, args=args).apply_async(retry=False)
+        if task is not None:
+            task.apply_async(args=args, retry=False)
+        else:
+            current_app.send_task(name, args=args, retry=False)
     except OperationalError:
         log.warning("publishing.broker_away", task=name)

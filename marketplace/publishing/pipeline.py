@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
+from django.conf import settings
 
 from agentstore.kit.errors import StoreError
 from marketplace.publishing import submissions, verdicts
@@ -30,8 +31,6 @@ from sandbox.failures import Fault, StartFailed
 
 log = structlog.get_logger(__name__)
 Status = Submission.Status
-# On top of the agent's own limit: for a place to become free and for the engine.
-_CLAIM_EXTRA_SECONDS = 45
 _PING_SECONDS = 5.0
 _LOG_LINES = 40
 
@@ -152,7 +151,7 @@ def _build(submission: Submission) -> None:
 def _start(submission: Submission) -> None:
     version = _version(submission)
     spec = run_spec_for(version)
-    wait = spec.start_seconds * 2 + _CLAIM_EXTRA_SECONDS
+    wait = spec.start_seconds * 2 + settings.CHECK_PLACE_SECONDS
     started = time.monotonic()
     try:
         claimed = pool.claim(

@@ -16,8 +16,8 @@ _ANY = rf"(?:{_AMOUNT}|{_BARE})"
 
 _MOST = (
     r"(?:under|below|less than|lower than|cheaper than|beneath|up to|upto|at most|no more than|not more than"
-    r"|not over|no higher than|maximum(?: of)?|max(?:imum)? price(?: of| is)?|max\.?|within"
-    r"|not exceeding|<=?)"
+    r"|not over|nothing over|nothing above|no higher than|maximum(?: of)?|max(?:imum)? price(?: of| is)?"
+    r"|max\.?|within|not exceeding|<=?)"
 )
 _PRICE_WORDS = (
     r"(?:(?:the )?(?:price|budget|cost|limit|spend(?:ing)?)"
@@ -35,6 +35,7 @@ _AT_MOST = re.compile(
 _OR_LESS = re.compile(rf"{_AMOUNT}\s*(?:or (?:less|under|below|cheaper)|max(?:imum)?|tops|at most)(?!\w)")
 _BUDGET = re.compile(rf"{_PRICE_WORDS}{_ANY}")
 _AT_LEAST = re.compile(
+    r"(?<!\w)(?<!no )(?<!not )(?<!nothing )"
     rf"(?:over|above|more than|at least|starting (?:at|from)|min(?:imum)?(?: of)?)\s*{_AMOUNT}"
 )
 _ABOUT = re.compile(rf"(?:around|about|roughly|approximately|~)\s*{_AMOUNT}")

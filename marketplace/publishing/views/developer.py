@@ -45,7 +45,7 @@ def agent_for(request: HttpRequest, org: str, agent: str) -> tuple[Organization,
 def studios(request: HttpRequest) -> HttpResponse:
     """Choose a studio, or make the first one."""
     user = person(request)
-    form = StudioForm(request.POST or None)
+    form = StudioForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             studio = create_organization(
@@ -93,7 +93,8 @@ def agent(request: HttpRequest, org: str, agent: str) -> HttpResponse:
     """An agent's versions, history and listing; posting changes the listing's words."""
     studio, found = agent_for(request, org, agent)
     form = ListingForm(
-        request.POST or None, initial={"tagline": found.tagline, "description": found.description}
+        request.POST if request.method == "POST" else None,
+        initial={"tagline": found.tagline, "description": found.description},
     )
     if request.method == "POST" and form.is_valid():
         listings.edit_listing(agent=found, by=request.user, **form.cleaned_data)

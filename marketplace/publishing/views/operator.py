@@ -85,7 +85,7 @@ def review(request: HttpRequest, submission: uuid.UUID) -> HttpResponse:
         pk=submission,
         review_item__isnull=False,
     )
-    form = DecisionForm(request.POST or None)
+    form = DecisionForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         note = form.cleaned_data["note"]
         if form.cleaned_data["decision"] == DecisionForm.APPROVE:

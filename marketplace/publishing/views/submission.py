@@ -22,8 +22,8 @@ from marketplace.publishing.views.developer import studio_for
 def submit(request: HttpRequest, org: str) -> HttpResponse:
     """The upload form; a bundle that was taken leads to its verdict page."""
     studio = studio_for(request, org)
-    form = BundleForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = BundleForm(request.POST, request.FILES) if request.method == "POST" else BundleForm()
+    if form.is_bound and form.is_valid():
         bundle = form.cleaned_data["bundle"]
         try:
             submission = submissions.receive_bundle(

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from agentstore_sdk import Turn
+from concierge import wording
+from concierge.conversation import answer
+
+from tests.agents.conftest import product
+
+
+@pytest.fixture
+def ask(store):
+    def say(prompt: str, *earlier: str) -> str:
+        messages = [{"role": "user", "content": text} for text in [*earlier, prompt]]
+        turn = Turn(
+            prompt=prompt, messages=messages, conversation="c", turn="t", locale="en-US", currency="USD",
+            attachments=[], consents=[], store=store,
+        )  # fmt: skip
+        return "".join(answer(turn))
+
+    return say
+
+
+@pytest.fixture
+def lamps(gateway):
+    gateway.products = [
+        product(1, "Desk lamp, blue steel", 4500, rating=4.1),
+        product(2, "Plain desk lamp blue", 1900),
+        product(3, "Blue desk lamp with dimmer", 4900, rating=4.9, ratings=800),
+        product(4, "Blue desk lamp of leather", 3000),
+        product(5, "Velvet sofa", 90000),
+    ]
+    return gateway
+
+
+def test_three_kinds_of_best_with_honest_reasons(ask, lamps):
+    said = ask("a blue desk lamp under $50, not leather")
+    assert len(lamps.recommended) == 3
+    assert "var_40" not in lamps.recommended, "leather was to be avoided"
+    reasons = dict(zip(lamps.recommended, lamps.reasons, strict=True))
+    assert "lowest price of the 3" in reasons["var_20"]
+    assert "Rated 4.9 of 5 by 800 shoppers" in reasons["var_30"]
+    assert all("$" not in reason for reason in reasons.values()), "the store alone sets prices"
+    assert "up to $50.00" in said
+    assert "without leather" in said
+    assert "$26.00 less" in said or "$45.00" in said
+
+
+def test_the_cheapest_comes_first_when_that_was_asked_for(ask, lamps):
+    said = ask("the cheapest blue desk lamp")
+    assert lamps.recommended[0] == "var_20"
+    assert "best price is Plain desk lamp blue at $19.00" in said
+
+
+def test_one_question_when_nothing_was_said(ask, gateway):
+    assert ask("Hi!") == wording.QUESTION
+    assert not gateway.calls
+
+
+def test_honest_when_nothing_is_within_the_limit(ask, lamps):
+    said = ask("a velvet sofa under $100")
+    assert not lamps.recommended
+    assert "Nothing that fits costs $100.00 or less" in said
+    assert "Velvet sofa at $900.00" in said
+
+
+def test_honest_when_there_is_nothing_at_all(ask, lamps):
+    assert wording.NOTHING in ask("a submarine")
+    assert not lamps.recommended
+
+
+def test_a_refusal_leads_to_the_next_candidate(ask, lamps):
+    lamps.refuse = {"var_10": "out_of_stock", "var_20": "withheld"}
+    said = ask("a blue desk lamp under $50, not leather")
+    assert lamps.recommended[-1] == "var_30"
+    assert "Blue desk lamp with dimmer" in said
+    assert "It is the only one that fits." in said
+
+
+def test_no_more_is_tried_once_the_turn_is_full(ask, lamps):
+    lamps.refuse = dict.fromkeys(("var_10", "var_20", "var_30"), "too_many")
+    ask("a blue desk lamp")
+    assert len(lamps.recommended) == 1
+
+
+def test_the_variant_with_the_wished_options_is_shown(ask, gateway):
+    gateway.products = [
+        product(7, "Cotton shirt", 0, variants=[
+            ("S / Red", 1500, {"Size": "Small", "Color": "Red"}),
+            ("M / Red", 1600, {"Size": "Medium", "Color": "Red"}),
+            ("M / Blue", 1600, {"Size": "Medium", "Color": "Blue"}),
+        ]),
+    ]  # fmt: skip
+    ask("a blue shirt, size medium")
+    assert gateway.recommended == ["var_72"]
+    assert "names blue, medium and shirt" in gateway.reasons[0]
+
+
+def test_what_the_product_does_not_say_is_admitted(ask, gateway):
+    gateway.products = [product(8, "Cotton shirt", 1500)]
+    ask("a green shirt")
+    assert "It does not say green." in gateway.reasons[0]
+
+
+def test_sold_out_things_are_not_tried(ask, gateway):
+    gateway.products = [product(9, "Blue kettle", 1500, available=False)]
+    ask("a blue kettle")
+    assert not gateway.recommended
+
+
+def test_a_follow_up_keeps_the_wish(ask, lamps):
+    ask("under $20", "a blue desk lamp")
+    assert lamps.recommended == ["var_20"]
+
+
+def test_several_are_added_up(ask, lamps):
+    assert "For 3 of the first that is" in ask("I need 3 lamps under $20")
+
+
+def test_a_gateway_that_is_away_is_told(ask, lamps):
+    lamps.away = True
+    assert wording.AWAY in ask("a blue desk lamp")
