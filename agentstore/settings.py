@@ -294,4 +294,14 @@ from agentstore.logs import logging_config  # noqa: E402  (needs nothing of Djan
 
 LOGGING = logging_config(level=LOG_LEVEL, json_lines=env.bool("LOG_JSON", LIVE))
 
-UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}
+UNFOLD = {
+    "SITE_TITLE": SITE_NAME,
+    "SITE_HEADER": SITE_NAME,
+    # The store's indigo (assets/app.css), as the eleven steps that unfold wants.
+    "COLORS": {
+        "primary": {
+            "50": "#f1f1fd", "100": "#e4e4fb", "200": "#cfcff8", "300": "#b3b4f4", "400": "#a2a5ff", "500": "#7a79ec",
+            "600": "#4a46cc", "700": "#403bb5", "800": "#353195", "900": "#2c2a78", "950": "#1b1a4a",
+        }
+    },
+}  # fmt: skip

@@ -38,7 +38,7 @@ def decode_cursor(cursor: str, *, parts: int) -> list[Any]:
     """The position in a cursor. Raises MalformedCursor unless it holds exactly `parts` values."""
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, UnicodeError) as broken:
+    except (binascii.Error, ValueError, RecursionError) as broken:
         raise MalformedCursor(
             "this cursor is not one of ours", hint="start again without a cursor"
         ) from broken
