@@ -62,7 +62,8 @@ def programs(at: Addresses) -> list[Program]:
         Program(
             "gateway",
             (*uvicorn, "--uds", str(at.gateway_socket), "agentstore.gateway_asgi:application"),
-            lambda: http_status(socket_to(str(at.gateway_socket)), "/") is not None,
+            # Nothing lies at the root, and saying so takes its whole table of addresses.
+            lambda: http_status(socket_to(str(at.gateway_socket)), "/") == 404,
         ),
         _worker(at, "worker", "default", ("-B", "-s", str(at.state_dir / "beat"))),
         _worker(at, "index", "index"),
