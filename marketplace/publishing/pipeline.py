@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.template.defaultfilters import filesizeformat
 
 from agentstore.kit.errors import StoreError
 from marketplace.publishing import submissions, verdicts
@@ -82,7 +83,7 @@ def _unpack(submission: Submission) -> None:
     try:
         with open_bundle(submission.bundle_sha256) as bundle:
             found = bundle.unpacked
-            detail = f"{found.files:,} files, {found.size / 2**20:,.1f} MiB unpacked ({bundle.kind} bundle)."
+            detail = f"{found.files:,} files, {filesizeformat(found.size)} unpacked ({bundle.kind} bundle)."
             _record(submission, "archive_safe", True, detail, since=started)
             Submission.objects.filter(pk=submission.pk).update(kind=bundle.kind)
             _read_manifest(submission, bundle)
@@ -144,7 +145,7 @@ def _build(submission: Submission) -> None:
         ) from refused
     Version.objects.filter(pk=version.pk).update(image_id=built.image_id)
     evidence = {"image_id": built.image_id, "size": built.size, "command": list(built.command), **built.facts}
-    detail = f"{built.image_id[:19]}…, {built.size / 2**20:,.0f} MiB, runs {' '.join(built.command)[:200]}"
+    detail = f"{built.image_id[:19]}…, {filesizeformat(built.size)}, runs {' '.join(built.command)[:200]}"
     _record(submission, "image_inspected", True, detail, since=started, **evidence)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from marketplace.publishing.checks import REGISTRY, CheckKind
 from marketplace.publishing.models import Check, Submission
 
+_WORTH_TELLING_MS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -19,7 +21,6 @@ class Row:
     detail: str
     busy: bool = False
     log: Sequence[str] = ()
-    duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ def progress_of(submission: Submission) -> Progress:
 
 def _judged(kind: CheckKind, check: Check) -> Row:
     log = [str(line) for line in check.evidence.get("log", ())]
+    milliseconds = check.duration_ms or 0
+    took = f", {milliseconds / 1000:.1f} s" if milliseconds >= _WORTH_TELLING_MS else ""
     return Row(
         kind,
         tone="success" if check.passed else "error",
-        outcome="Passed" if check.passed else "Failed",
+        outcome=("Passed" if check.passed else "Failed") + took,
         detail=check.detail,
         log=log,
-        duration_ms=check.duration_ms,
     )
