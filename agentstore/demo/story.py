@@ -17,6 +17,7 @@ from billing.budgets import current_budget, set_budget
 from billing.models import MerchantBudget
 from sandbox.driver import DriverError, NoDriver
 from sandbox.drivers import chosen_driver
+from sandbox.engine.client import engine_client
 
 MONTHLY_CAP = 500
 AGENTS = Path(__file__).resolve().parent.parent.parent / "agents"
@@ -54,8 +55,9 @@ def ensure_agents(say: Callable[[str], None]) -> bool:
     Raises Turned when an agent does not pass.
     """
     try:
-        call_command("build_base_image", stdout=sys.stdout)
+        engine_client()
         if not all(is_live(AGENTS / name) for name in FIRST_PARTY):
+            call_command("build_base_image", stdout=sys.stdout)
             say("proving that sandboxes hold")
             chosen_driver()
     except (CommandError, DriverError, NoDriver) as away:
