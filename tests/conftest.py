@@ -1,12 +1,12 @@
 import pytest
 from django.db import connection
 
-pytest_plugins = ["tests.cast", "tests.stack"]
+pytest_plugins = ["tests.cast", "tests.stack", "tests.look.browser"]
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """The ledger refuses TRUNCATE, by which Django empties the database after tests with transactions."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        for table in ("journal", "entry"):
+        for table in ("account", "journal", "entry"):
             cursor.execute(f"ALTER TABLE billing_{table} DISABLE TRIGGER billing_{table}_no_truncate")

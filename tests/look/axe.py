@@ -1,12 +1,14 @@
-"""What every page must pass in a real browser: axe finds nothing, nothing overflows, the policy blocks nothing.
+"""What a page must pass in a real browser: axe finds nothing, nothing overflows, nothing is blocked.
 
-For browser tests of all rooms:
+For browser tests of all rooms (`browser` comes from tests.look.browser):
 
-    from tests.look.axe import assert_accessible, looks
+    from tests.look.axe import assert_accessible, looks, session_cookies
 
-    for page in looks(browser, cookies=[...]):      # both themes, phone and desk
-        page.goto(live_server.url + "/orders/")
-        assert_accessible(page)
+    def test_orders(browser, live_server, client, sam):
+        client.force_login(sam)
+        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+            page.goto(live_server.url + "/orders/")  # in both themes, at phone and desk width
+            assert_accessible(page)
 """
 
 from __future__ import annotations
@@ -20,19 +22,12 @@ from django.conf import settings
 from django.test import Client
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
 WIDTHS = {"phone": (390, 844), "desk": (1280, 860)}
 
 
 @cache
 def _axe_source() -> str:
     return AXE.read_text()
-
-
-def launch(playwright: Any) -> Any:
-    """Debian's Chromium, or playwright's own where that is not installed."""
-    executable = CHROMIUM if Path(CHROMIUM).exists() else None
-    return playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
 
 
 def session_cookies(client: Client, base_url: str) -> list[dict[str, Any]]:
@@ -64,9 +59,11 @@ def watch(page: Any) -> Any:
     page.on("pageerror", lambda error: page.complaints.append(f"script error: {error}"))
     page.on(
         "console",
-        lambda message: page.complaints.append(f"console: {message.text}")
-        if message.type == "error" and "status of 4" not in message.text
-        else None,
+        lambda message: (
+            page.complaints.append(f"console: {message.text}")
+            if message.type == "error" and "status of 4" not in message.text
+            else None
+        ),
     )
     return page
 

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from tests.look.axe import assert_accessible, launch, looks, session_cookies
+from agentstore.identity.invitations import invite_member
+from tests.cast import PASSWORD
+from tests.look.axe import assert_accessible, looks, session_cookies, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 FOR_ANYONE = [
+    "/",
     "/account/login/",
     "/account/signup/",
     "/account/password/reset/",
     "/account/login/code/",
+    "/fees/",
     "/no/such/page/",
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
+FOR_MEMBERS = [
+    "/profile/",
+    "/organizations/",
+    "/organizations/new/",
+    "/organizations/northwind-labs/",
+    "/account/email/",
+    "/account/password/change/",
+    "/account/2fa/",
+    "/account/2fa/webauthn/add/",
+    "/account/sessions/",
+    "/account/logout/",
+]
 
 
 @pytest.fixture
@@ -39,8 +46,74 @@ def test_components_are_clean(browser, with_gallery, live_server, address):
         assert_accessible(page)
 
 
-@pytest.mark.parametrize("address", FOR_ANYONE)
-def test_pages_for_anyone_are_clean(browser, live_server, address):
+def test_pages_for_anyone_are_clean(browser, live_server):
     for page in looks(browser):
-        page.goto(live_server.url + address)
+        for address in FOR_ANYONE:
+            page.goto(live_server.url + address)
+            assert_accessible(page)
+
+
+def test_pages_for_members_are_clean(browser, live_server, client, studio, alice):
+    invite_member(organization=studio, email="x@example.com", role="member", by=alice)
+    client.post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
+    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+        for address in FOR_MEMBERS:
+            page.goto(live_server.url + address)
+            assert_accessible(page)
+
+
+def test_menus_dialogs_and_refusals_are_clean(browser, live_server, client, studio, alice):
+    client.force_login(alice)
+    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+        page.goto(f"{live_server.url}/organizations/northwind-labs/")
+        page.get_by_text("Workspaces").locator("visible=true").or_(
+            page.locator("summary").first
+        ).first.click()
         assert_accessible(page)
+        page.keyboard.press("Escape")
+        assert page.locator("details[open]").count() == 0
+        page.get_by_role("button", name="Leave").first.click()
+        assert page.get_by_role("dialog").is_visible()
+        assert_accessible(page)
+        page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+        page.get_by_role("heading", name="An organization keeps at least one owner.").wait_for()
+        assert_accessible(page)
+
+
+def test_the_theme_follows_the_system_until_the_reader_chooses(browser, live_server):
+    context = browser.new_context(color_scheme="dark")
+    page = watch(context.new_page())
+    surface = "getComputedStyle(document.body).backgroundColor"
+    page.goto(live_server.url + "/account/login/")
+    dark = page.evaluate(surface)
+    page.get_by_role("button", name="Use the light theme").click()
+    light = page.evaluate(surface)
+    assert light != dark
+    page.reload()
+    assert page.evaluate(surface) == light
+    page.get_by_role("button", name="Use the dark theme").click()
+    assert page.evaluate(surface) == dark
+    assert page.complaints == []
+    context.close()
+
+
+def test_without_scripts_a_person_can_still_sign_in(browser, live_server, sam):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(live_server.url + "/account/login/?next=/profile/")
+    page.get_by_label("Email").fill("sam@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign In", exact=True).click()
+    assert page.get_by_role("heading", name="Profile").is_visible()
+    context.close()
+
+
+def test_the_keyboard_skips_to_the_content(browser, live_server):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(live_server.url + "/account/login/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    context.close()
