@@ -8,12 +8,11 @@ from typing import NamedTuple
 from django.db import connection
 
 from agentstore.kit.clock import now
-from billing.models import Account
 from billing.models.ledger import PLATFORM
 
 
 class AccountKey(NamedTuple):
-    """An account's identity: whose it is, its kind (an `Account.Kind` value) and its currency."""
+    """An account's identity: whose it is, its kind (a value of `Account.Kind`) and its currency."""
 
     owner_ref: str
     kind: str
@@ -22,32 +21,32 @@ class AccountKey(NamedTuple):
 
 def merchant_wallet(merchant_ref: str, currency: str) -> AccountKey:
     """What the store owes a merchant from its sales."""
-    return AccountKey(merchant_ref, Account.Kind.MERCHANT_WALLET.value, currency)
+    return AccountKey(merchant_ref, "merchant_wallet", currency)
 
 
 def merchant_receivable(merchant_ref: str, currency: str) -> AccountKey:
     """What a merchant owes the store for PPCv."""
-    return AccountKey(merchant_ref, Account.Kind.MERCHANT_RECEIVABLE.value, currency)
+    return AccountKey(merchant_ref, "merchant_receivable", currency)
 
 
 def developer_pending(developer_ref: str, currency: str) -> AccountKey:
     """A developer's share that may still be reversed."""
-    return AccountKey(developer_ref, Account.Kind.DEVELOPER_PENDING.value, currency)
+    return AccountKey(developer_ref, "developer_pending", currency)
 
 
 def platform_revenue(currency: str) -> AccountKey:
     """What the store keeps of fees."""
-    return AccountKey(PLATFORM, Account.Kind.PLATFORM_REVENUE.value, currency)
+    return AccountKey(PLATFORM, "platform_revenue", currency)
 
 
 def processor_clearing(currency: str) -> AccountKey:
     """What the payment processor holds for the store."""
-    return AccountKey(PLATFORM, Account.Kind.PROCESSOR_CLEARING.value, currency)
+    return AccountKey(PLATFORM, "processor_clearing", currency)
 
 
 def processor_fees(currency: str) -> AccountKey:
     """What the payment processor took."""
-    return AccountKey(PLATFORM, Account.Kind.PROCESSOR_FEES.value, currency)
+    return AccountKey(PLATFORM, "processor_fees", currency)
 
 
 _FIND = """

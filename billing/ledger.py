@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -161,21 +161,29 @@ def post_many(drafts: Sequence[JournalDraft]) -> list[uuid.UUID]:
             _POST,
             [
                 now(),
-                [draft.id for draft in drafts],
+                _array(draft.id for draft in drafts),
                 [draft.idempotency_key for draft in drafts],
                 [draft.kind for draft in drafts],
                 [draft.occurred_at for draft in drafts],
-                [draft.price_version_id for draft in drafts],
-                [draft.reverses_id for draft in drafts],
+                _array(draft.price_version_id or "NULL" for draft in drafts),
+                _array(draft.reverses_id or "NULL" for draft in drafts),
                 [draft.memo for draft in drafts],
-                contents,
-                *([row[column] for row in rows] for column in range(4)),
+                _array(f'"\\\\x{content.hex()}"' for content in contents),
+                *(_array(row[column] for row in rows) for column in range(4)),
             ],
         )
         posted = {row[0] for row in cursor.fetchall()}
     if len(posted) == len(drafts):
         return [draft.id for draft in drafts]
     return _with_earlier(drafts, contents, posted)
+
+
+def _array(values: Iterable[object]) -> str:
+    """PostgreSQL's literal of an array of numbers, ids or hex: nothing in it needs escaping.
+
+    The driver's own conversion takes several times as long as all the rest of posting a batch in Python.
+    """
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _with_earlier(

@@ -15,18 +15,30 @@ PER_PAGE = 30
 M = TypeVar("M", bound=Model)
 
 
-def newest(rows: QuerySet[M], *, by: str, cursor: str | None, size: int = PER_PAGE) -> Page[M]:
-    """A page of rows with UUID keys, newest first by a time field. Raises MalformedCursor."""
+def newest(rows: QuerySet[M], *, cursor: str | None, by: str = "", size: int = PER_PAGE) -> Page[M]:
+    """A page of rows, newest first: by a time field, or without one by their UUIDv7 keys, which sort by time.
+
+    Raises MalformedCursor.
+    """
     if cursor:
-        position = decode_cursor(cursor, parts=2)
-        try:
-            instant, row_id = datetime.fromisoformat(position[0]), uuid.UUID(position[1])
-        except (TypeError, ValueError) as broken:
-            raise MalformedCursor("this cursor is of another listing") from broken
-        same: dict[str, Any] = {by: instant, "pk__lt": row_id}
-        rows = rows.filter(**{f"{by}__lte": instant}).filter(Q(**{f"{by}__lt": instant}) | Q(**same))
-    found = list(rows.order_by(f"-{by}", "-pk")[: size + 1])
+        instant, row_id = _position(cursor)
+        older = Q(pk__lt=row_id)
+        if by:
+            same: dict[str, Any] = {by: instant, "pk__lt": row_id}
+            rows = rows.filter(**{f"{by}__lte": instant})
+            older = Q(**{f"{by}__lt": instant}) | Q(**same)
+        rows = rows.filter(older)
+    order = [f"-{by}", "-pk"] if by else ["-pk"]
+    found = list(rows.order_by(*order)[: size + 1])
     if len(found) <= size:
         return Page(found)
     last = found[size - 1]
-    return Page(found[:size], encode_cursor([getattr(last, by).isoformat(), str(last.pk)]))
+    return Page(found[:size], encode_cursor([getattr(last, by).isoformat() if by else "", str(last.pk)]))
+
+
+def _position(cursor: str) -> tuple[datetime | None, uuid.UUID]:
+    instant, row_id = decode_cursor(cursor, parts=2)
+    try:
+        return (datetime.fromisoformat(instant) if instant else None), uuid.UUID(row_id)
+    except (TypeError, ValueError, AttributeError) as broken:
+        raise MalformedCursor("this cursor is of another listing") from broken

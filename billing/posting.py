@@ -17,6 +17,17 @@ from billing.ledger import post_many
 from billing.models import UsageEvent
 
 BATCH = 2_000
+# What a journal is made of; reading the rest would cost as much again.
+_POSTABLE = (
+    "idempotency_key",
+    "merchant_ref",
+    "developer_ref",
+    "price_version_id",
+    "currency",
+    "amount_micros",
+    "developer_share_micros",
+    "occurred_at",
+)
 
 _RATE = """
 UPDATE billing_usageevent SET status = 'rated' WHERE id IN (
@@ -51,6 +62,7 @@ def post_rated_events(*, limit: int = BATCH) -> int:
     events = list(
         UsageEvent.objects.select_for_update(skip_locked=True)
         .filter(status=UsageEvent.Status.RATED)
+        .only(*_POSTABLE)
         .order_by("id")[:limit]
     )
     if not events:

@@ -33,6 +33,21 @@ REFUSE_UNBALANCED = """
 CREATE FUNCTION billing_check_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE culprit text;
 BEGIN
+    SELECT a.journal_id::text INTO culprit FROM added a
+        LEFT JOIN billing_journal j ON j.id = a.journal_id
+        LEFT JOIN billing_account c ON c.id = a.account_id
+        WHERE j.id IS NULL OR c.id IS NULL LIMIT 1;
+    IF culprit IS NOT NULL THEN
+        RAISE EXCEPTION 'journal % or an account of its entries does not exist', culprit
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    SELECT a.journal_id::text INTO culprit
+        FROM added a JOIN billing_journal j ON j.id = a.journal_id
+        WHERE j.xid <> pg_current_xact_id() OR a.xid <> pg_current_xact_id() LIMIT 1;
+    IF culprit IS NOT NULL THEN
+        RAISE EXCEPTION 'journal % is of another transaction and closed', culprit
+            USING ERRCODE = 'restrict_violation';
+    END IF;
     SELECT format('journal %s is off by %s %s', a.journal_id, sum(a.amount), c.currency) INTO culprit
         FROM added a JOIN billing_account c ON c.id = a.account_id
         GROUP BY a.journal_id, c.currency HAVING sum(a.amount) <> 0 LIMIT 1;
@@ -42,13 +57,6 @@ BEGIN
     SELECT a.journal_id::text INTO culprit FROM added a GROUP BY a.journal_id HAVING count(*) < 2 LIMIT 1;
     IF culprit IS NOT NULL THEN
         RAISE EXCEPTION 'journal % has fewer than two entries', culprit USING ERRCODE = 'check_violation';
-    END IF;
-    SELECT a.journal_id::text INTO culprit
-        FROM added a JOIN billing_journal j ON j.id = a.journal_id
-        WHERE j.xid <> pg_current_xact_id() OR a.xid <> pg_current_xact_id() LIMIT 1;
-    IF culprit IS NOT NULL THEN
-        RAISE EXCEPTION 'journal % is of another transaction and closed', culprit
-            USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -77,17 +85,23 @@ DROP TRIGGER billing_journals_have_entries ON billing_journal;
 DROP FUNCTION billing_check_journals();
 """
 
-# An account that has entries keeps its owner, kind and currency: changing them would rewrite history.
+# An account keeps its owner, kind and currency and is never deleted: that would rewrite history.
 KEEP_ACCOUNTS = """
 CREATE FUNCTION billing_keep_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'accounts keep their owner, kind and currency' USING ERRCODE = 'restrict_violation';
+    RAISE EXCEPTION 'accounts keep their owner, kind and currency, and stay' USING ERRCODE = 'restrict_violation';
 END $$;
+CREATE TRIGGER billing_account_kept BEFORE DELETE ON billing_account
+    FOR EACH STATEMENT EXECUTE FUNCTION billing_keep_account();
+CREATE TRIGGER billing_account_no_truncate BEFORE TRUNCATE ON billing_account
+    FOR EACH STATEMENT EXECUTE FUNCTION billing_keep_account();
 CREATE TRIGGER billing_account_fixed BEFORE UPDATE OF id, owner_ref, kind, currency ON billing_account
     FOR EACH ROW EXECUTE FUNCTION billing_keep_account();
 """
 RELEASE_ACCOUNTS = """
 DROP TRIGGER billing_account_fixed ON billing_account;
+DROP TRIGGER billing_account_kept ON billing_account;
+DROP TRIGGER billing_account_no_truncate ON billing_account;
 DROP FUNCTION billing_keep_account();
 """
 

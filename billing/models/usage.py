@@ -96,7 +96,7 @@ class UsageEvent(models.Model):
         Journal, null=True, blank=True, on_delete=models.PROTECT, related_name="usage_event"
     )
     reverses = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversals"
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversals", db_index=False
     )
 
     class Meta:
@@ -106,6 +106,7 @@ class UsageEvent(models.Model):
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(status="quarantined"), name="usage_due"),
             models.Index(fields=["id"], condition=Q(status="rated"), name="usage_rated"),
+            models.Index(fields=["reverses"], condition=Q(reverses__isnull=False), name="usage_reversals"),
             models.Index(fields=["merchant_ref", "-occurred_at"], name="usage_by_merchant"),
             models.Index(fields=["developer_ref", "-occurred_at"], name="usage_by_developer"),
         ]

@@ -34,7 +34,7 @@ def trial_balance(request: HttpRequest) -> HttpResponse:
         journals = journals.filter(kind=kind)
     if query:
         journals = journals.filter(idempotency_key__startswith=query)
-    page = newest(journals.prefetch_related("entries__account"), by="posted_at", cursor=_cursor(request))
+    page = newest(journals.prefetch_related("entries__account"), cursor=_cursor(request))
     return render(
         request,
         "operator/ledger.html",

@@ -113,8 +113,20 @@ def test_a_posted_journal_takes_no_more_entries():
     )  # fmt: skip
 
 
-def test_an_accounts_identity_is_fixed(journal):
+def test_an_accounts_identity_is_fixed_and_it_stays(journal):
     refused("UPDATE billing_account SET owner_ref = 'org:2'", match="accounts keep")
+    refused("DELETE FROM billing_account", match="accounts keep")
+
+
+@pytest.mark.parametrize(("journal_id", "account_id"), [(uuid.uuid4(), None), (None, 2**40)])
+def test_entries_need_a_journal_and_accounts_that_exist(journal, journal_id, account_id):
+    entry = journal.entries.first()
+    refused(
+        f"{ENTRIES} VALUES (%s, 8, %s, 7), (%s, 9, %s, -7)",
+        journal_id or journal.pk, account_id or entry.account_id,
+        journal_id or journal.pk, account_id or entry.account_id,
+        match="does not exist",
+    )  # fmt: skip
 
 
 def test_announced_prices_are_immutable(prices):
