@@ -56,6 +56,8 @@ class Gateway:
         self.refuse: dict[str, str] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.away = False
+        # A search by meaning also finds what shares no word with the query.
+        self.by_meaning = False
         self.url = ""
 
     @property
@@ -84,7 +86,7 @@ class Gateway:
             text = f"{item['title']} {item['description']['plain']}".lower()
             hits = sum(word.rstrip("s") in text for word in words)
             least = min(variant["price"]["amount"] for variant in item["variants"])
-            if hits and price.get("min", 0) <= least <= price.get("max", 10**9):
+            if (hits or self.by_meaning) and price.get("min", 0) <= least <= price.get("max", 10**9):
                 found.append((hits, item))
         found.sort(key=lambda pair: -pair[0])
         return [item for _, item in found[: arguments["pagination"]["limit"]]]

@@ -74,7 +74,7 @@ def test_a_refusal_leads_to_the_next_candidate(ask, lamps):
     said = ask("a blue desk lamp under $50, not leather")
     assert lamps.recommended[-1] == "var_30"
     assert "Blue desk lamp with dimmer" in said
-    assert "It is the only one that fits." in said
+    assert "Nothing else that I found fits as well." in said
 
 
 def test_no_more_is_tried_once_the_turn_is_full(ask, lamps):
@@ -120,3 +120,30 @@ def test_several_are_added_up(ask, lamps):
 def test_a_gateway_that_is_away_is_told(ask, lamps):
     lamps.away = True
     assert wording.AWAY in ask("a blue desk lamp")
+
+
+def test_nothing_is_shown_that_does_not_name_what_was_asked_for(ask, gateway):
+    gateway.by_meaning = True
+    gateway.products = [product(1, "Drums", 900)]
+    said = ask("a guitar")
+    assert not gateway.recommended
+    assert "names “guitar”" in said
+    assert "Drums at $9.00" in said
+
+
+def test_what_shops_call_differently_is_the_same(ask, gateway):
+    gateway.products = [product(1, "Grey fabric sofa, also a couch bed", 29500)]
+    ask("a couch")
+    assert gateway.recommended == ["var_10"]
+
+
+def test_the_lowest_price_is_never_said_of_the_second_lowest(ask, gateway):
+    gateway.products = [product(1, "Blue kettle", 1000), product(2, "Blue kettle, large", 2000)]
+    ask("a blue kettle")
+    assert not [reason for reason in gateway.reasons[1:] if "lowest price" in reason]
+
+
+def test_anything_may_be_a_gift(ask, gateway):
+    gateway.products = [product(1, "Candle", 1500, description="a fine gift")]
+    ask("I need a gift under $50.00. What do you recommend?")
+    assert gateway.recommended == ["var_10"]

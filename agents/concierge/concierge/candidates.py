@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agentstore_sdk import Product, Variant
 
 from concierge.understanding import Wish
-from concierge.vocabulary import stem
+from concierge.vocabulary import stem, synonyms
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9+-]*")
 # How much the search engine's order counts beside the words that are really there.
@@ -25,6 +25,11 @@ class Candidate:
     fit: float
     has: tuple[str, ...]
     options: tuple[str, ...]
+
+    @property
+    def title_key(self) -> str:
+        """The same for products that differ in size or seller only."""
+        return " ".join(sorted(_words([self.product.title.split(",")[0]])))
 
     @property
     def price(self) -> int:
@@ -68,8 +73,8 @@ def _matching_options(wish: Wish, product: Product, variant: Variant) -> tuple[s
 def _candidate(wish: Wish, product: Product, variant: Variant, order: int, count: int) -> Candidate:
     title = _words([product.title, variant.title, *product.categories])
     body = _words([product.description[:2000]])
-    has = tuple(word for word in wish.words if stem(word) in title or stem(word) in body)
-    in_title = sum(stem(word) in title for word in wish.words)
+    has = tuple(word for word in wish.words if synonyms(word) & (title | body))
+    in_title = sum(bool(synonyms(word) & title) for word in wish.words)
     in_body = len(has) - in_title
     words = (in_title + 0.5 * in_body) / len(wish.words) if wish.words else 1.0
     options = _matching_options(wish, product, variant)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from agentstore_sdk import Product, Refused, Store, Turn, Unreachable
+from agentstore_sdk import Product, Store, Turn, Unreachable
 
 from concierge import wording
 from concierge.budget import Budget
 from concierge.candidates import Candidate, judge
-from concierge.choosing import Role, comparable, in_order, roles_for
+from concierge.choosing import relevant
+from concierge.showing import show_best
 from concierge.understanding import Wish, understand
 
 _PER_SEARCH = 20
-_MOST_REFUSALS = 8
-# Refusals that hold for the turn, whatever is tried next.
-_FINAL = frozenset({"too_many", "too_many_calls", "no_turn", "not_permitted"})
 
 
 def answer(turn: Turn) -> Iterator[str]:
@@ -34,34 +32,38 @@ def answer(turn: Turn) -> Iterator[str]:
 
 
 def _shop(turn: Turn, wish: Wish) -> Iterator[str]:
-    candidates = retrieve(turn.store, wish, turn.currency)
-    if not candidates:
-        yield _nothing(turn, wish)
+    fitting, near = retrieve(turn.store, wish, turn.currency)
+    if not fitting:
+        yield _nothing(turn, wish, near)
         return
-    shown = list(_recommended(turn.store, wish, candidates))
+    shown = list(show_best(turn.store, wish, fitting))
     if not shown:
         yield wording.NOTHING
         return
     yield wording.comparison(shown, turn.currency)
     if wish.quantity > 1:
-        total = wording.money(shown[0][2] * wish.quantity, turn.currency)
+        total = wording.money(shown[0].price * wish.quantity, turn.currency)
         yield f" For {wish.quantity} of the first that is {total} in total."
     if len(shown) == 1:
-        yield " It is the only one that fits."
+        yield " Nothing else that I found fits as well."
 
 
-def retrieve(store: Store, wish: Wish, currency: str, *, ignore_budget: bool = False) -> list[Candidate]:
-    """Candidates for the wish. When all words together find nothing, fewer of them are tried."""
-    if ignore_budget:
-        wish = replace(wish, budget=Budget())
-    least, most = wish.budget.least, wish.budget.most
+def retrieve(store: Store, wish: Wish, currency: str) -> tuple[list[Candidate], list[Candidate]]:
+    """What fits the wish, and what is only near it. When all words together find nothing, fewer are tried."""
+    near = list[Candidate]()
     for query in _queries(wish):
         found = store.search_catalog(
-            query, min_price=least, max_price=most, currency=currency, limit=_PER_SEARCH
+            query,
+            min_price=wish.budget.least,
+            max_price=wish.budget.most,
+            currency=currency,
+            limit=_PER_SEARCH,
         )
-        if candidates := judge(wish, _once(found.products)):
-            return candidates
-    return []
+        candidates = judge(wish, _once(found.products))
+        if fitting := relevant(wish, candidates):
+            return fitting, []
+        near = near or candidates
+    return [], near
 
 
 def _queries(wish: Wish) -> Iterator[str]:
@@ -74,39 +76,13 @@ def _queries(wish: Wish) -> Iterator[str]:
         yield wish.words[0]
 
 
-def _recommended(
-    store: Store, wish: Wish, candidates: list[Candidate]
-) -> Iterator[tuple[Role, Candidate, int]]:
-    """Fill each role with the first candidate that the store lets be shown; its price is the store's word."""
-    taken = set[str]()
-    refusals = 0
-    among = len(comparable(candidates))
-    for role in roles_for(wish, candidates):
-        for candidate in in_order(role, candidates):
-            if candidate.product.id in taken:
-                continue
-            taken.add(candidate.product.id)
-            try:
-                card = store.recommend(
-                    candidate.variant.id, reason=wording.reason(role, candidate, among, wish)
-                )
-            except Refused as refused:
-                refusals += 1
-                if refused.code in _FINAL or refusals >= _MOST_REFUSALS:
-                    return
-                continue
-            price = (card.get("price") or {}).get("amount")
-            yield role, candidate, candidate.price if price is None else int(price)
-            break
-
-
-def _nothing(turn: Turn, wish: Wish) -> str:
+def _nothing(turn: Turn, wish: Wish, near: list[Candidate]) -> str:
     if wish.budget:
-        beyond = comparable(retrieve(turn.store, wish, turn.currency, ignore_budget=True))
+        beyond, _ = retrieve(turn.store, replace(wish, budget=Budget()), turn.currency)
         if beyond:
             cheapest = min(beyond, key=lambda candidate: candidate.price)
             return wording.nothing_within(cheapest, wish, turn.currency)
-    return wording.NOTHING
+    return wording.only_near(near[0], wish, turn.currency) if near else wording.NOTHING
 
 
 def _once(found: list[Product]) -> list[Product]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 
 from concierge.budget import Budget, find_budget
-from concierge.vocabulary import COLOURS, FILLER, NUMBERS, SIZES, stem
+from concierge.vocabulary import COLOURS, FILLER, NUMBERS, OCCASIONS, SIZES, stem
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9'./+&-]*[a-z0-9+]|[a-z0-9]")
 _STOP_AT = r"(?=\s*(?:[,.;!?]|$|\b(?:and|but|or|with|for|that|which|please|under|in)\b))"
@@ -67,6 +67,11 @@ class Wish:
     def is_empty(self) -> bool:
         """Whether nothing was said that could be searched for."""
         return not self.words and not self.colours
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The words that say what kind of thing it is, in place of whom or what occasion it is for."""
+        return tuple(word for word in self.words if stem(word) not in OCCASIONS and not word.isdigit())
 
     @property
     def query(self) -> str:

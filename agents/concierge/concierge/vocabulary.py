@@ -40,6 +40,24 @@ SIZES = frozenset(
     """.split()  # noqa: SIM905  (as prose the words can be read)
 )
 
+# For whom and when, not what: any kind of thing may be a gift for a friend.
+OCCASIONS = frozenset(
+    """
+    anniversary baby birthday boy boyfriend brother child christmas colleague daughter easter everyday
+    family father friend gift girl girlfriend grandma grandpa halloween holiday home husband kid man men
+    mom mother office parent party present sister somebody son summer surprise teacher teen toddler
+    valentine wedding wife winter woman women
+    """.split()  # noqa: SIM905  (as prose the words can be read)
+)
+
+# What shops and shoppers call differently.
+_SAME = (
+    "couch sofa settee", "sneaker trainer shoe", "laptop notebook", "phone smartphone cellphone",
+    "tv television", "fridge refrigerator", "sweater jumper pullover", "pants trousers", "tee t-shirt",
+    "earphone earbud headphone", "bike bicycle", "cookie biscuit", "diaper nappy", "purse handbag",
+    "rug carpet", "sunglass shades", "picture photo", "pram stroller", "candy sweets", "trash garbage",
+)  # fmt: skip
+
 NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
     "ten": 10, "dozen": 12, "couple": 2, "pair": 2,
@@ -62,3 +80,12 @@ def stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+def synonyms(word: str) -> set[str]:
+    """The stems of a word and of what else it is called."""
+    stemmed = stem(word)
+    return {stemmed}.union(*({stem(w) for w in group} for group in _GROUPS if stemmed in group))
+
+
+_GROUPS = tuple(frozenset(stem(word) for word in group.split()) for group in _SAME)

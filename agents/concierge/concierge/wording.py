@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from concierge.candidates import Candidate
 from concierge.choosing import Role
 from concierge.understanding import Wish
+
+if TYPE_CHECKING:
+    from concierge.showing import Shown
 
 QUESTION = "Happy to help. What are you looking for, and is there a price it should stay under?"
 ASK_AGAIN = (
@@ -57,21 +61,17 @@ def reason(role: Role, candidate: Candidate, among: int, wish: Wish) -> str:
     details = [*candidate.options, *candidate.has]
     named = f" It names {_listed(details[:4])}." if details else ""
     lacking = [option for option in wish.options if option not in candidate.options]
-    missing = f" It does not say {_listed(lacking[:2])}." if lacking else ""
+    lacking += [word for word in wish.kinds if word not in candidate.has]
+    missing = f" It does not say {_listed(lacking[:3], 'or')}." if lacking else ""
     return told + named + missing
 
 
-def comparison(shown: Sequence[tuple[Role, Candidate, int]], currency: str) -> str:
+def comparison(shown: Sequence[Shown], currency: str) -> str:
     """What tells the shown ones apart. Prices are those that the store showed, in minor units."""
-    sentences = list[str]()
-    first_role, first, first_price = shown[0]
-    sentences.append(
-        f"My {first_role.value} is {title(first)} at {money(first_price, currency)}"
-        f"{f' from {first.variant.seller}' if first.variant.seller else ''}."
-    )
-    for role, candidate, price in shown[1:]:
-        sentences.append(_beside(role, candidate, price - first_price, first, currency))
-    return " ".join(sentences)
+    first = shown[0]
+    seller = f" from {first.candidate.variant.seller}" if first.candidate.variant.seller else ""
+    begun = f"My {first.role.value} is {title(first.candidate)} at {money(first.price, currency)}{seller}."
+    return " ".join([begun, *(_beside(other, first, currency) for other in shown[1:])])
 
 
 def nothing_within(cheapest: Candidate, wish: Wish, currency: str) -> str:
@@ -87,28 +87,39 @@ def nothing_within(cheapest: Candidate, wish: Wish, currency: str) -> str:
     return f"Nothing that fits starts at {limit}; the nearest is {title(cheapest)} at {price}. Would that do?"
 
 
+def only_near(near: Candidate, wish: Wish, currency: str) -> str:
+    """Honest words when nothing names what was asked for. Nothing is recommended then."""
+    what = _listed([f"“{word}”" for word in wish.kinds[:4]])
+    return (
+        f"Nothing in the catalogue names {what}, so I show you nothing. The nearest is {title(near)} at "
+        f"{money(near.price, currency)}. Shall I look for something like it, or for something else?"
+    )
+
+
 def title(candidate: Candidate) -> str:
     """The product's name, short enough to say."""
     name = candidate.product.title.strip()
     return name if len(name) <= 70 else name[:70].rsplit(" ", 1)[0] + "…"
 
 
-def _beside(role: Role, candidate: Candidate, difference: int, first: Candidate, currency: str) -> str:
-    if difference < 0:
-        price = f"costs {money(-difference, currency)} less"
-    elif difference > 0:
-        price = f"costs {money(difference, currency)} more"
-    else:
+def _beside(other: Shown, first: Shown, currency: str) -> str:
+    candidate, difference = other.candidate, other.price - first.price
+    name = title(candidate)
+    if name == title(first.candidate) and candidate.variant.seller:
+        name += f" from {candidate.variant.seller}"
+    price = f"costs {money(abs(difference), currency)} {'less' if difference < 0 else 'more'}"
+    if not difference:
         price = "costs the same"
     extra = ""
-    if candidate.rating is not None and (first.rating is None or candidate.rating > first.rating):
-        extra = f" and is rated {candidate.rating:.1f} of 5"
-    elif len(candidate.has) < len(first.has):
-        extra = (
-            f", though it names fewer of the things you asked for ({len(candidate.has)} of {len(first.has)})"
-        )
-    return f"As {role.value}, {title(candidate)} {price}{extra}."
+    rating, best = candidate.rating, first.candidate.rating
+    if rating is not None and (best is None or rating > best):
+        extra = f" and is rated {rating:.1f} of 5"
+    elif len(candidate.has) < len(first.candidate.has):
+        names = f"{len(candidate.has)} of {len(first.candidate.has)}"
+        extra = f", though it names fewer of the things you asked for ({names})"
+    subject = "Another that fits is" if other.role is Role.ALTERNATIVE else f"The {other.role.value} is"
+    return f"{subject} {name}, which {price}{extra}."
 
 
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _listed(words: Sequence[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
