@@ -1,0 +1,19 @@
+"""The worked examples in the documentation are executed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ALGORITHMS = Path(__file__).resolve().parents[2] / "docs" / "algorithms"
+CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["ledger", "pricing", "metering"])
+def test_the_example_is_true(page, prices, settings):
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    blocks = CODE.findall((ALGORITHMS / f"{page}.md").read_text())
+    assert blocks
+    exec(compile("\n".join(blocks), f"{page}.md", "exec"), {"prices": prices})  # noqa: S102 (our own documentation)
