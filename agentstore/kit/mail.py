@@ -1,6 +1,7 @@
 """Mails written once, as text: the HTML beside it is made from the same paragraphs.
 
-A paragraph that is nothing but an address becomes a button, one that is nothing but a code is set large.
+A paragraph that is nothing but an address becomes a button, one that is nothing but a code is set large,
+and a signature (after a line of two dashes) is left to the text.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def parts_of(text: str, *, action: str = "Open the store") -> list[Part]:
     parts = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         words = paragraph.strip()
+        if words.startswith("--\n"):
+            continue
         if _LINK.fullmatch(words):
             parts.append(Part("link", words, action))
         elif _CODE.fullmatch(words):

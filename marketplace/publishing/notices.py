@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
-from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from agentstore.kit.mail import build_message
 from marketplace.publishing.checks import REGISTRY
 from marketplace.publishing.models import Notice, Submission
 
@@ -34,7 +34,9 @@ def send_notice(*, submission_id: uuid.UUID | str, kind: str) -> bool:
         "site_name": settings.SITE_NAME,
     }
     subject, _, body = render_to_string(f"email/publishing_{kind}.txt", context).strip().partition("\n")
-    EmailMessage(subject, body.strip() + "\n", to=[submission.submitted_by.email]).send()
+    build_message(
+        subject=subject, text=body, to=[submission.submitted_by.email], action="See the submission"
+    ).send()
     return True
 
 

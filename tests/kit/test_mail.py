@@ -5,7 +5,8 @@ from agentstore.kit.mail import build_message, parts_of
 
 def test_paragraphs_become_text_buttons_and_codes():
     parts = parts_of(
-        "Hello <you>.\n\nhttps://store.example/x?y=1\n\nWXYZ-1234\n\n482913\n\nYours", action="Go"
+        "Hello <you>.\n\nhttps://store.example/x?y=1\n\nWXYZ-1234\n\n482913\n\nYours\n\n--\nAgent Store",
+        action="Go",
     )
     assert [(part.kind, part.label) for part in parts] == [
         ("text", ""), ("link", "Go"), ("code", ""), ("code", ""), ("text", ""),
