@@ -22,7 +22,13 @@ from agentstore.embedded.processes import is_gone, wait_until
 MARK = "AGENTSTORE_STACK_DIR"
 PROGRAM = "AGENTSTORE_PROGRAM"
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-ROOMS = ("agentstore", "marketplace", "sandbox", "billing")
+SOURCES = {
+    "agentstore": "*.py",
+    "marketplace": "*.py",
+    "sandbox": "*.py",
+    "billing": "*.py",
+    "templates": "*.*",
+}
 START_SECONDS = 90
 STOP_SECONDS = 15
 
@@ -93,12 +99,8 @@ class Stack:
 
     def stop_outdated(self) -> None:
         """End the processes that started before the code was last changed."""
-        changed = max(
-            path.stat().st_mtime
-            for room in ROOMS
-            for path in (REPOSITORY / room).rglob("*.py")
-            if path.is_file()
-        )
+        files = (path for folder, kind in SOURCES.items() for path in (REPOSITORY / folder).rglob(kind))
+        changed = max(path.stat().st_mtime for path in files)
         outdated = [process for process in self.members() if process.create_time() < changed]
         if outdated:
             self._say("the code has changed: starting the store anew")
