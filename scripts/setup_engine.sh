@@ -98,7 +98,8 @@ start_daemon() {
   else
     mountpoint -q /sys/fs/cgroup || mount_cgroups
     say "starting the daemon (log: $LOG)"
-    setsid dockerd >>"$LOG" 2>&1 </dev/null &
+    # Sandboxes have no network, so the daemon needs no bridge and leaves the firewall of this machine alone.
+    setsid dockerd --bridge=none --iptables=false --ip6tables=false >>"$LOG" 2>&1 </dev/null &
     echo $! >"$PID_FILE"
   fi
   for _ in $(seq 120); do
