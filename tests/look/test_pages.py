@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentstore.identity.invitations import invite_member
+from agentstore.identity.models import Membership
 from tests.cast import PASSWORD
 from tests.look.axe import assert_accessible, looks, session_cookies, watch
 
@@ -30,6 +31,27 @@ FOR_MEMBERS = [
     "/account/2fa/webauthn/add/",
     "/account/sessions/",
     "/account/logout/",
+]
+WORKSPACES = [
+    "/developer/",
+    "/developer/northwind-labs/",
+    "/developer/northwind-labs/submit/",
+    "/developer/northwind-labs/submissions/",
+    "/developer/northwind-labs/conversations/",
+    "/developer/northwind-labs/earnings/",
+    "/merchant/audio-haus/billing/",
+    "/cart/",
+    "/orders/",
+    "/chats/",
+    "/privacy/",
+]
+FOR_OPERATORS = [
+    "/operator/",
+    "/operator/review/",
+    "/operator/agents/",
+    "/operator/billing/",
+    "/operator/ledger/",
+    "/operator/ledger/accounts/",
 ]
 
 
@@ -59,6 +81,23 @@ def test_pages_for_members_are_clean(browser, live_server, client, studio, alice
     for page in looks(browser, cookies=session_cookies(client, live_server.url)):
         for address in FOR_MEMBERS:
             page.goto(live_server.url + address)
+            assert_accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("who", "addresses"), [("alice", WORKSPACES), ("olivia", FOR_OPERATORS)], ids=["workspaces", "operators"]
+)
+def test_workspaces_are_clean_while_nothing_is_in_them(
+    browser, live_server, client, request, studio, merchant, who, addresses
+):
+    person = request.getfixturevalue(who)
+    if who == "alice":
+        Membership.objects.create(organization=merchant, user=person, role=Membership.Role.ADMIN)
+    client.force_login(person)
+    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+        for address in addresses:
+            answer = page.goto(live_server.url + address)
+            assert answer.status == 200, address
             assert_accessible(page)
 
 
