@@ -87,9 +87,12 @@ def measure(report: Report, *, batch_events: int, single_events: int, rounds: in
     report.add("events posted, one worker", statistics.median(batched), "events/s", "higher", 8_000)
     report.add("the same, one row at a time", statistics.median(single), "events/s", "higher")
     report.add("ratio", statistics.median(batched) / statistics.median(single), "times", "higher")
-    entries = Entry.objects.count()
     report.add("trial balance before the roll-up", 1000 * timed(ledger.trial_balance), "ms", "lower")
-    report.add("rolling up, per million entries", timed(ledger.roll_up) * 1_000_000 / entries, "s", "lower")
+    rolled: list[int] = []
+    seconds = timed(lambda: rolled.append(ledger.roll_up()))
+    # Another session's open transaction holds the horizon: then fewer entries are rolled up, or none.
+    if rolled[0]:
+        report.add("rolling up, per million entries", seconds * 1_000_000 / rolled[0], "s", "lower")
     account = merchant_receivable("org:m1", "USD")
     report.add("trial balance after it", 1000 * timed(ledger.trial_balance), "ms", "lower", 150)
     reads = [1000 * timed(lambda: ledger.balance(account)) for _ in range(50)]

@@ -5,9 +5,11 @@ docs/algorithms/ledger.md shows each of them with numbers; its example is execut
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from agentstore.kit.money import Money
 from billing.accounts import (
@@ -31,7 +33,26 @@ class SaleLine:
     amount: Money
 
 
-def ppcv_journal(event: UsageEvent) -> JournalDraft:
+class PostableEvent(NamedTuple):
+    """What a journal needs of a usage event: a thousand of these are read far faster than whole events."""
+
+    id: uuid.UUID
+    idempotency_key: str
+    merchant_ref: str
+    developer_ref: str
+    price_version_id: uuid.UUID
+    currency: str
+    amount_micros: int
+    developer_share_micros: int
+    occurred_at: datetime
+
+    @property
+    def platform_micros(self) -> int:
+        """What the platform keeps: the fee less the developer's share."""
+        return self.amount_micros - self.developer_share_micros
+
+
+def ppcv_journal(event: PostableEvent) -> JournalDraft:
     """A PPCv fee: the merchant owes it; the store and the developer have earned it."""
     return JournalDraft(
         kind="ppcv",

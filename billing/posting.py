@@ -12,22 +12,11 @@ from django.db import connection, transaction
 
 from agentstore.kit.clock import now
 from billing.history import record_changes
-from billing.journals import ppcv_journal
+from billing.journals import PostableEvent, ppcv_journal
 from billing.ledger import post_many
 from billing.models import UsageEvent
 
 BATCH = 2_000
-# What a journal is made of; reading the rest would cost as much again.
-_POSTABLE = (
-    "idempotency_key",
-    "merchant_ref",
-    "developer_ref",
-    "price_version_id",
-    "currency",
-    "amount_micros",
-    "developer_share_micros",
-    "occurred_at",
-)
 
 _RATE = """
 UPDATE billing_usageevent SET status = 'rated' WHERE id IN (
@@ -59,16 +48,17 @@ def post_rated_events(*, limit: int = BATCH) -> int:
 
     The journal's key is the event's, so that even an event that lost its status can't be posted twice.
     """
-    events = list(
+    rows = list(
         UsageEvent.objects.select_for_update(skip_locked=True)
         .filter(status=UsageEvent.Status.RATED)
-        .only(*_POSTABLE)
-        .order_by("id")[:limit]
+        .order_by("id")
+        .values_list(*PostableEvent._fields)[:limit]
     )
-    if not events:
+    if not rows:
         return 0
+    events = [PostableEvent(*row) for row in rows]
     journal_ids = post_many([ppcv_journal(event) for event in events])
-    ids = [event.pk for event in events]
+    ids = [event.id for event in events]
     with connection.cursor() as cursor:
         cursor.execute(_POSTED, [ids, journal_ids])
         cursor.execute(_CAPTURE, [now(), ids])

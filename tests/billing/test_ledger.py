@@ -10,6 +10,8 @@ import pytest
 import time_machine
 from django.db import connections, transaction
 from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agentstore.kit.errors import Invalid
 from billing import ledger
@@ -72,6 +74,19 @@ def test_a_key_twice_in_one_batch_is_one_journal(db):
     ]
     assert len(set(ledger.post_many(drafts))) == 1
     assert ledger.balance(CASH).micros == 9
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=80))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_keys_and_memos_are_kept_as_they_are(db, text):
+    journal = ledger.post(
+        kind="sale",
+        idempotency_key=f"sale:{text}",
+        occurred_at=at(1),
+        entries=[ledger.debit(CASH, 1), ledger.credit(OWED, 1)],
+        memo=text,
+    )
+    assert (journal.idempotency_key, journal.memo, journal.occurred_at) == (f"sale:{text}", text, at(1))
 
 
 def test_reversing_twice_reverses_once(db):

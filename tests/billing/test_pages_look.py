@@ -1,0 +1,28 @@
+"""The money pages in a real browser: both themes, phone and desk, axe finds nothing."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from tests.billing.test_pages import business, operators_pages
+from tests.look.axe import assert_accessible, looks, session_cookies
+
+__all__ = ["business"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+
+def test_money_pages_are_clean(browser, business, live_server, client, olivia, mia, alice):
+    merchant, studio = business
+    visits = {
+        olivia: operators_pages(),
+        mia: [reverse("billing:merchant", args=[merchant.slug])],
+        alice: [reverse("billing:earnings", args=[studio.slug])],
+    }
+    for person, addresses in visits.items():
+        client.force_login(person)
+        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+            for address in addresses:
+                page.goto(live_server.url + address)
+                assert_accessible(page)
