@@ -83,7 +83,9 @@ def _value_problems(manifest: dict[str, Any], *, is_image: bool) -> list[str]:
         kind = _RESOURCES.get(name)
         if kind is None:
             found.append(f"resources.{name}: is not a resource")
-        elif not isinstance(value, kind) or isinstance(value, bool) or value <= 0:
+        elif isinstance(value, bool) or not (
+            isinstance(value, int | float) and isinstance(value, kind) and value > 0
+        ):
             found.append(f"resources.{name}: must be a number above 0")
     return found
 

@@ -55,7 +55,7 @@ class Gateway:
         self.products: list[dict[str, Any]] = []
         self.refuse: dict[str, str] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.away = False
+        self.away = self.busy = False
         # A search by meaning also finds what shares no word with the query.
         self.by_meaning = False
         self.url = ""
@@ -72,6 +72,8 @@ class Gateway:
         self.calls.append((tool, arguments))
         if self.away:
             return 502, {}
+        if self.busy:
+            return 503, {"code": "unavailable", "title": "The catalogue is away."}
         if tool == "search_catalog":
             return 200, {"products": self._search(arguments), "pagination": {"has_next_page": False}}
         if tool == "recommend":

@@ -117,8 +117,10 @@ def test_several_are_added_up(ask, lamps):
     assert "For 3 of the first that is" in ask("I need 3 lamps under $20")
 
 
-def test_a_gateway_that_is_away_is_told(ask, lamps):
+def test_a_gateway_that_is_away_or_refuses_to_search_is_told(ask, lamps):
     lamps.away = True
+    assert wording.AWAY in ask("a blue desk lamp")
+    lamps.away, lamps.busy = False, True
     assert wording.AWAY in ask("a blue desk lamp")
 
 

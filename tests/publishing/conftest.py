@@ -37,7 +37,7 @@ def submit(studio, alice):
 def reviewable(submit):
     """A submission that passed all checks, as the pipeline leaves it, without an engine."""
 
-    def make(version: str = "1.0.0", **changes: str) -> Submission:
+    def make(version: str = "1.0.0", **changes: str):
         changes["version"] = f'"{version}"'
         submission = submit(source_bundle(**changes), filename=f"scout-{version}.zip", notes="Faster.")
         manifest = parse_manifest(manifest_text(**changes).encode(), kind="source")

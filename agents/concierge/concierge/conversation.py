@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from agentstore_sdk import Product, Store, Turn, Unreachable
+from agentstore_sdk import Product, Refused, Store, Turn, Unreachable
 
 from concierge import wording
 from concierge.budget import Budget
@@ -27,7 +27,8 @@ def answer(turn: Turn) -> Iterator[str]:
     yield wording.opening(wish, turn.currency)
     try:
         yield from _shop(turn, wish)
-    except Unreachable:
+    except (Unreachable, Refused):
+        # A refused recommendation is dealt with where it is made; this is a search that was not answered.
         yield wording.AWAY
 
 
