@@ -29,13 +29,13 @@ def refused(sql: str, *parameters, match: str) -> None:
         cursor.execute(sql, parameters)
 
 
-def journal_with(*legs: tuple[AccountKey, int]) -> tuple[str, list]:
+def journal_with(*legs: tuple[AccountKey, int]) -> tuple[str, list[object]]:
     """One statement that writes a journal with these entries."""
     accounts = open_accounts([account for account, _ in legs])
     journal_id = uuid.uuid4()
     values = ", ".join(f"(%s, {number}, %s, %s)" for number in range(1, len(legs) + 1))
     sql = f"WITH j AS ({JOURNAL}) {ENTRIES} VALUES {values}"
-    parameters = [journal_id, str(journal_id)]
+    parameters: list[object] = [journal_id, str(journal_id)]
     for account, amount in legs:
         parameters += [journal_id, accounts[account], amount]
     return sql, parameters

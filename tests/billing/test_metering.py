@@ -40,6 +40,22 @@ def post_now() -> int:
         return posting.post_due_events()
 
 
+def event_of(outcome: metering.PpcvOutcome) -> UsageEvent:
+    assert outcome.event_id is not None
+    return UsageEvent.objects.get(pk=outcome.event_id)
+
+
+def journal_of(event: UsageEvent) -> Journal:
+    assert event.journal is not None
+    return event.journal
+
+
+def give_back(amount: str, ref: str) -> UsageEvent:
+    event = metering.reverse_agent_tax(line_ref="line:1", refunded=usd(amount), refund_ref=ref)
+    assert event is not None
+    return event
+
+
 def test_a_conversation_is_billed_once_for_a_merchant(prices, budget):
     conversation = str(uuid.uuid4())
     first = converse(prices, conversation)
@@ -114,18 +130,18 @@ def test_an_event_waits_out_its_quarantine_then_posts_once(prices, budget, setti
         clock.shift(timedelta(seconds=1))
         assert posting.post_due_events() == 1
         assert posting.post_due_events() == 0
-    event = UsageEvent.objects.get(pk=outcome.event_id)
+    event = event_of(outcome)
     assert [change.status for change in event.changes.all()] == ["held", "quarantined", "rated", "posted"]
     assert event.hold.captured_at is not None
-    assert event.journal.price_version == prices
+    assert journal_of(event).price_version == prices
     assert balances() == {"merchant": 250_000, "wallet": 0, "store": -75_000, "studio": -175_000}
 
 
 def test_a_rejected_event_never_posts_and_frees_the_budget(prices, budget):
     outcome = converse(prices, "one")
-    voided = metering.void_ppcv(event_id=outcome.event_id, reason="own organisation", by="olivia")
+    voided = metering.void_ppcv(event_id=event_of(outcome).pk, reason="own organisation", by="olivia")
     assert voided.status == "rejected"
-    metering.void_ppcv(event_id=outcome.event_id, reason="again", by="olivia")
+    metering.void_ppcv(event_id=event_of(outcome).pk, reason="again", by="olivia")
     budget.refresh_from_db()
     assert budget.spent_micros == 0
     assert post_now() == 0
@@ -136,8 +152,8 @@ def test_a_rejected_event_never_posts_and_frees_the_budget(prices, budget):
 def test_a_posted_event_is_voided_by_reversal(prices, budget):
     outcome = converse(prices)
     post_now()
-    assert metering.void_ppcv(event_id=outcome.event_id, reason="fraud", by="olivia").status == "reversed"
-    metering.void_ppcv(event_id=outcome.event_id, reason="fraud", by="olivia")
+    assert metering.void_ppcv(event_id=event_of(outcome).pk, reason="fraud", by="olivia").status == "reversed"
+    metering.void_ppcv(event_id=event_of(outcome).pk, reason="fraud", by="olivia")
     assert set(balances().values()) == {0}
     assert Journal.objects.count() == 2
     budget.refresh_from_db()
@@ -173,18 +189,18 @@ def test_a_line_taxed_in_many_threads_is_taxed_once(prices):
 
 def test_refunds_return_the_tax_pro_rata_and_end_in_nothing(prices):
     taxed = tax(prices)
-    first = metering.reverse_agent_tax(line_ref="line:1", refunded=usd("43"), refund_ref="r1")
+    first = give_back("43", "r1")
     assert first.amount_micros == -6_450_000
-    assert metering.reverse_agent_tax(line_ref="line:1", refunded=usd("43"), refund_ref="r1") == first
+    assert give_back("43", "r1") == first
     with pytest.raises(IdempotencyMismatch):
-        metering.reverse_agent_tax(line_ref="line:1", refunded=usd("44"), refund_ref="r1")
+        give_back("44", "r1")
     with pytest.raises(RefundExceedsSale):
-        metering.reverse_agent_tax(line_ref="line:1", refunded=usd("86.000001"), refund_ref="r2")
-    metering.reverse_agent_tax(line_ref="line:1", refunded=usd("86"), refund_ref="r2")
+        give_back("86.000001", "r2")
+    give_back("86", "r2")
     assert set(balances().values()) == {0}
     taxed.refresh_from_db()
     assert taxed.status == "reversed"
-    assert first.journal.reverses == taxed.journal
+    assert journal_of(first).reverses == taxed.journal
 
 
 def test_a_line_without_an_agent_has_no_tax_to_return(db):
@@ -194,5 +210,5 @@ def test_a_line_without_an_agent_has_no_tax_to_return(db):
 def test_a_sale_too_small_to_tax_leaves_no_journal(prices):
     event = tax(prices, "0.000003")
     assert (event.amount_micros, event.journal) == (0, None)
-    back = metering.reverse_agent_tax(line_ref="line:1", refunded=usd("0.000003"), refund_ref="r")
+    back = give_back("0.000003", "r")
     assert (back.amount_micros, back.journal) == (0, None)

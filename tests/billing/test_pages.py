@@ -34,7 +34,7 @@ def business(prices, merchant, studio, settings):
 
 def operators_pages() -> list[str]:
     journal = Journal.objects.get(kind="ppcv")
-    account = journal.entries.first().account
+    account = journal.entries.order_by("leg")[0].account
     return [
         reverse("billing:operator"),
         reverse("billing:ledger"),
@@ -47,7 +47,7 @@ def operators_pages() -> list[str]:
 def text(client, url: str, status: int = 200) -> str:
     answer = client.get(url)
     assert answer.status_code == status, url
-    return answer.content.decode()
+    return str(answer.content, "utf-8")
 
 
 def test_the_operator_sees_income_and_books(client, olivia, business):

@@ -6,6 +6,7 @@ import os
 import types
 import typing
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -107,19 +108,20 @@ def test_the_shopper_answers_the_bank(standin, reference, outcome, status):
 
 def test_refunds_are_once_each_and_no_more_than_was_paid(processor, reference):
     payment = paid(reference)
-    part = {"payment_id": payment.id, "amount": Money.from_minor(2_900, "USD")}
-    first = payments.refund_payment(**part, reference=f"{reference}-1")
-    assert payments.refund_payment(**part, reference=f"{reference}-1").id == first.id
-    with pytest.raises(ProcessorRefused):
-        payments.refund_payment(
-            payment_id=payment.id, amount=Money.from_minor(10_001, "USD"), reference=f"{reference}-2"
+
+    def refund(cents: int, number: int) -> payments.ProcessorRefund:
+        return payments.refund_payment(
+            payment_id=payment.id,
+            amount=Money.from_minor(cents, "USD"),
+            reference=f"{reference}-{number}",
         )
-    rest = payments.refund_payment(
-        payment_id=payment.id, amount=Money.from_minor(10_000, "USD"), reference=f"{reference}-3"
-    )
-    assert rest.amount == Money.from_minor(10_000, "USD")
+
+    assert refund(2_900, 1).id == refund(2_900, 1).id
+    with pytest.raises(ProcessorRefused):
+        refund(10_001, 2)
+    assert refund(10_000, 3).amount == Money.from_minor(10_000, "USD")
     with pytest.raises(ProcessorRefused) as refused:
-        payments.refund_payment(**part, reference=f"{reference}-4")
+        refund(2_900, 4)
     assert refused.value.details["processor_code"] == "charge_already_refunded"
 
 
@@ -202,7 +204,7 @@ def test_answers_parse_as_the_sdks_typed_objects(standin, reference):
     payment = paid(reference)
     payments.refund_payment(payment_id=payment.id, amount=payment.amount, reference=reference)
     v1 = client().v1
-    things = [
+    things: list[Any] = [
         v1.payment_intents.retrieve(payment.id),
         v1.charges.retrieve(payment.charge_id),
         v1.refunds.list({"limit": 1}).data[0],

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.events: list[dict] = []
+        self.events: list[dict[str, Any]] = []
         self.broken = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from celery import current_app
 from django.db import transaction
 
 from agentstore.kit.clock import now
@@ -26,9 +27,7 @@ def told(settings, monkeypatch):
     settings.STRIPE_WEBHOOK_SECRET = SECRET
     settings.PROCESSOR_EVENT_TASKS = {"payment_intent.": TASK}
     sent: list[tuple[str, list[int]]] = []
-    monkeypatch.setattr(
-        webhooks.current_app, "send_task", lambda name, args, **options: sent.append((name, args))
-    )
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: sent.append((name, args)))
     return sent
 
 
