@@ -1,0 +1,65 @@
+"""The commands of a bare machine: what they say, and how they end where they may not help."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+
+
+def run(*command: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=options.pop("cwd", REPOSITORY), capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_make_alone_lists_every_command():
+    listed = run("make").stdout
+    targets = re.findall(r"^([a-z]+):.*## ", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
+    assert [target for target in targets if f"make {target} " not in listed] == []
+
+
+@pytest.mark.parametrize("script", [*sorted(REPOSITORY.glob("scripts/*.sh")), REPOSITORY / ".ci" / "run"])
+def test_a_script_parses_stops_at_errors_and_can_be_run(script):
+    assert run("bash", "-n", str(script)).returncode == 0
+    assert re.search(r"^set -[eu]*uo pipefail$", script.read_text(), flags=re.MULTILINE)
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without an engine")
+def test_without_rights_the_engine_says_what_to_do_and_ends_with_its_own_code(tmp_path):
+    script = (REPOSITORY / "scripts" / "setup_engine.sh").read_text()
+    ended = run(
+        "bash",
+        "-c",
+        script.replace('cd "$(dirname "$0")/.."', "cd /"),
+        cwd="/",
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+    )
+    assert ended.returncode == 3
+    assert "let an administrator run" in ended.stderr
+    assert "runs without it, but no agent does" in ended.stderr
+
+
+def test_an_engine_that_others_started_is_never_stopped():
+    ours = Path("/run/agentstore-dockerd.pid")
+    if ours.exists():
+        pytest.skip("the daemon here was started by this project")
+    before = run("docker", "info", "--format", "{{.ID}}").stdout if has_docker() else ""
+    assert run("scripts/setup_engine.sh", "stop").returncode == 0
+    assert (run("docker", "info", "--format", "{{.ID}}").stdout if before else "") == before
+
+
+def has_docker() -> bool:
+    try:
+        return run("docker", "version").returncode == 0
+    except FileNotFoundError:
+        return False
