@@ -65,3 +65,17 @@ def test_every_icon_that_a_template_names_is_in_the_sprite():
 
 def test_the_lock_file_names_no_registry():
     assert '"resolved"' not in (ROOT / "package-lock.json").read_text()
+
+
+def test_the_style_sheet_has_every_class_that_templates_use():
+    """Otherwise somebody forgot `make assets`. Classes of mails stand in the mails."""
+    css = (ROOT / "static" / "dist" / "app.css").read_text()
+    known = {re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"\.((?:\\.|[\w-])+)", css)}
+    missing: dict[str, str] = {}
+    for path in (ROOT / "templates").rglob("*.html"):
+        if path.parent.name == "email":
+            continue
+        for attribute in re.findall(r'\bclass="([^"]*)"', path.read_text()):
+            static = re.sub(r"\S*\{\{.*?\}\}\S*", " ", re.sub(r"\{%.*?%\}", " ", attribute))
+            missing |= {name: path.name for name in static.split() if name not in known}
+    assert missing == {}
