@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from django.db.models import Q
 from django.utils.text import slugify
 
 from marketplace.catalog.models import Category
@@ -38,3 +39,16 @@ def ensure_category(names: Sequence[str]) -> Category | None:
             defaults={"name": upto[-1], "parent": parent, "path": " > ".join(upto)[:400]},
         )
     return parent
+
+
+def find_slugs(values: Collection[str]) -> tuple[str, ...]:
+    """Slugs of the categories that people mean by slugs, paths or bare names; unknown ones stay as they read.
+
+    An unknown one thus matches nothing, rather than being dropped and matching everything.
+    """
+    slugs: list[str] = []
+    for value in values:
+        slug = slug_of(path_names(value)) or value
+        named = Category.objects.filter(Q(slug=slug) | Q(name__iexact=value.strip()))
+        slugs += list(named.values_list("slug", flat=True)) or [slug]
+    return tuple(dict.fromkeys(slugs))

@@ -22,12 +22,13 @@ _MOST_TERMS: Final = 32
 
 
 def analyzer() -> tantivy.TextAnalyzer:
-    """Words in lower case, without accents, reduced to English stems."""
+    """Words in lower case, without accents and stop words, reduced to English stems."""
     return (
         tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
         .filter(tantivy.Filter.remove_long(40))
         .filter(tantivy.Filter.lowercase())
         .filter(tantivy.Filter.ascii_fold())
+        .filter(tantivy.Filter.stopword("english"))
         .filter(tantivy.Filter.stemmer("english"))
         .build()
     )

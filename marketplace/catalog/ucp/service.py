@@ -1,0 +1,214 @@
+"""UCP's three catalogue operations: a request as a dict in, a response as a dict out.
+
+REST, MCP and the gateway of sandboxed agents all answer with these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+from django.conf import settings
+from pydantic import BaseModel, ValidationError
+from ucp_sdk.models.schemas.common.types.error_response import ErrorResponse
+from ucp_sdk.models.schemas.shopping.catalog_lookup import (
+    GetProductRequest,
+    GetProductResponse,
+    LookupRequest,
+    LookupResponse,
+)
+from ucp_sdk.models.schemas.shopping.catalog_search import SearchRequest, SearchResponse
+
+from agentstore.kit.errors import Invalid
+from agentstore.kit.money import Money
+from marketplace.catalog.categories import find_slugs
+from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
+from marketplace.catalog.products import ProductView, VariantView
+from marketplace.catalog.search import SearchFilters, search_catalog
+from marketplace.catalog.search.service import MOST_PER_PAGE
+from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, checked, envelope, product_object
+from marketplace.catalog.ucp.selection import matches, narrow, signals
+
+M = TypeVar("M", bound=BaseModel)
+DEFAULT_LIMIT: Final = 10
+# A search shows a few variants of each product, the fitting ones first; get_product shows them all.
+SEARCH_VARIANTS: Final = 6
+PRODUCT_VARIANTS: Final = 100
+
+
+class InvalidRequest(Invalid):
+    """The request is not what UCP's schema asks for."""
+
+    code = "invalid_request"
+
+
+class RequestTooLarge(Invalid):
+    """More identifiers than one request may hold."""
+
+    code = "request_too_large"
+
+
+def search(request: dict[str, Any]) -> dict[str, Any]:
+    """`search_catalog`: products for a query and filters.
+
+    Raises InvalidRequest, InvalidSearch, MalformedCursor.
+    """
+    body = _read(SearchRequest, request)
+    filters, messages = _filters(body)
+    page = body.pagination
+    result = search_catalog(
+        query=body.query or "",
+        filters=filters,
+        limit=min((page.limit if page else None) or DEFAULT_LIMIT, MOST_PER_PAGE),
+        cursor=page.cursor if page else None,
+    )
+    if result.index_empty:
+        messages.append(_info("index_empty", "The catalogue has no searchable products yet."))
+    products = [
+        product_object(product, variants=product.variants[:SEARCH_VARIANTS]) for product in result.items
+    ]
+    response: dict[str, Any] = {
+        "ucp": envelope(SEARCH),
+        "products": [product for product in products if product],
+        "pagination": {
+            "has_next_page": result.next_cursor is not None,
+            "total_count": result.total,
+            **({"cursor": result.next_cursor} if result.next_cursor else {}),
+        },
+        "facets": {
+            name: [{"value": facet.value, "count": facet.count} for facet in facets]
+            for name, facets in result.facets.items()
+        },
+    }
+    if messages:
+        response["messages"] = messages
+    return checked(SearchResponse, response)
+
+
+def lookup(request: dict[str, Any]) -> dict[str, Any]:
+    """`lookup_catalog`: products and variants by id, one featured variant for a product's id.
+
+    Raises InvalidRequest, RequestTooLarge.
+    """
+    body = _read(LookupRequest, request)
+    ids = list(dict.fromkeys(body.ids))
+    if len(ids) > MOST_IDS:
+        raise RequestTooLarge(f"At most {MOST_IDS} ids per request.", hint="Ask in smaller batches.")
+    resolved = resolve_ids(ids=ids)
+    found: list[dict[str, Any]] = []
+    for product in lookup_catalog(ids=ids):
+        inputs = _correlations(product, resolved)
+        variants = [variant for variant in product.variants if variant.variant_id in inputs]
+        shown = product_object(product, variants=variants, inputs=inputs)
+        if shown:
+            found.append(shown)
+    missing = [text for text in ids if text not in resolved]
+    response: dict[str, Any] = {"ucp": envelope(LOOKUP), "products": found}
+    if missing:
+        response["messages"] = [_info("not_found", text[:120]) for text in missing]
+    return checked(LookupResponse, response)
+
+
+def product_detail(request: dict[str, Any]) -> dict[str, Any]:
+    """`get_product`: one product with all variants that fit the selected options, and signals for the others.
+
+    An unknown id is an answer with `ucp.status` "error", as UCP wants it. Raises InvalidRequest.
+    """
+    body = _read(GetProductRequest, request)
+    try:
+        product = get_product(product_id=body.id)
+    except ProductNotFound as unknown:
+        return _not_found(unknown.message)
+    asked = {option.name: option.label for option in body.selected or []}
+    featured = next((v for v in product.variants if v.public_id == body.id), None)
+    if featured is not None:
+        chosen = dict(featured.options)
+    elif asked:
+        chosen = narrow(product.variants, selected=asked, preferences=body.preferences or [])
+    else:
+        chosen = dict(product.variants[0].options) if product.variants else {}
+    # Without a choice the page opens on the featured variant, but all variants are there to choose from.
+    fitting = [v for v in product.variants if not asked or featured or matches(v, chosen)]
+    shown = product_object(product, variants=_featured_first(fitting, featured)[:PRODUCT_VARIANTS])
+    if shown is None:
+        return _not_found("Nobody offers this product now.")
+    options = signals(product.variants, selected=chosen)
+    if options:
+        shown["options"] = [{"name": name, "values": values} for name, values in options.items()]
+        shown["selected"] = [{"name": name, "label": label} for name, label in chosen.items()]
+    return checked(GetProductResponse, {"ucp": envelope(LOOKUP), "product": shown})
+
+
+def _featured_first(variants: list[VariantView], featured: VariantView | None) -> list[VariantView]:
+    return sorted(variants, key=lambda variant: variant is not featured) if featured else variants
+
+
+def _correlations(
+    product: ProductView, resolved: dict[str, tuple[int, int | None]]
+) -> dict[int, list[dict[str, str]]]:
+    """Which asked-for id led to which variant of the product, by variant id."""
+    inputs: dict[int, list[dict[str, str]]] = {}
+    for text, (product_id, variant_id) in resolved.items():
+        if product_id != product.product_id:
+            continue
+        if variant_id is not None:
+            inputs.setdefault(variant_id, []).append({"id": text, "match": "exact"})
+        elif product.variants:
+            featured = product.variants[0].variant_id
+            inputs.setdefault(featured, []).append({"id": text, "match": "featured"})
+    return inputs
+
+
+def _filters(body: SearchRequest) -> tuple[SearchFilters, list[dict[str, Any]]]:
+    """Our filters from UCP's, and what to tell about those that could not be applied."""
+    messages: list[dict[str, Any]] = []
+    wanted = body.filters
+    extra = (wanted.model_extra or {}) if wanted else {}
+    country = (getattr(body.context, "address_country", None) or "") if body.context else ""
+    currency = (body.context.currency if body.context else None) or settings.STORE_CURRENCY
+    low = high = None
+    if wanted and wanted.price:
+        if currency != settings.STORE_CURRENCY:
+            text = f"The price filter in {currency} was ignored: prices are in {settings.STORE_CURRENCY}."
+            messages.append({"type": "warning", "code": "price_filter_ignored", "content": text})
+        else:
+            low, high = (_amount(limit, currency) for limit in (wanted.price.min, wanted.price.max))
+    options = extra.get("options") or {}
+    if not isinstance(options, dict) or not all(isinstance(v, str | list) for v in options.values()):
+        raise InvalidRequest("filters.options maps option names to accepted values.")
+    return (
+        SearchFilters(
+            categories=find_slugs((wanted.categories if wanted else None) or ()),
+            brands=tuple(str(brand) for brand in extra.get("brands") or ()),
+            min_price=low,
+            max_price=high,
+            ships_to=country.upper() if len(country) == 2 else "",
+            in_stock=extra.get("available") is not False,
+            options={
+                str(name): (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+                for name, value in options.items()
+            },
+        ),
+        messages,
+    )
+
+
+def _amount(limit: Any, currency: str) -> Money | None:
+    return None if limit is None else Money.from_minor(int(getattr(limit, "root", limit)), currency)
+
+
+def _read(model: type[M], request: dict[str, Any]) -> M:
+    try:
+        return model.model_validate(request)
+    except ValidationError as broken:
+        first = broken.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "request"
+        raise InvalidRequest(f"{where}: {first['msg']}", hint="See the schema of UCP 2026-04-08.") from broken
+
+
+def _info(code: str, text: str) -> dict[str, Any]:
+    return {"type": "info", "code": code, "content": text}
+
+
+def _not_found(text: str) -> dict[str, Any]:
+    message = {"type": "error", "code": "not_found", "content": text, "severity": "unrecoverable"}
+    return checked(ErrorResponse, {"ucp": envelope(LOOKUP, status="error"), "messages": [message]})
