@@ -12,7 +12,7 @@ from celery import shared_task
 
 from sandbox import reaper, starting, tending
 from sandbox.driver import DriverError, NoDriver
-from sandbox.drivers import chosen_driver
+from sandbox.drivers import chosen_driver, cleaning_driver
 from sandbox.models import Sandbox
 
 
@@ -30,7 +30,7 @@ def start_sandbox(sandbox_id: str) -> None:
 @shared_task(ignore_result=True, autoretry_for=(DriverError,), max_retries=3, retry_backoff=True)
 def stop_sandbox(sandbox_id: str) -> None:
     """Remove what an ended sandbox has left."""
-    reaper.stop_sandbox(sandbox_id=uuid.UUID(sandbox_id), driver=chosen_driver())
+    reaper.stop_sandbox(sandbox_id=uuid.UUID(sandbox_id), driver=cleaning_driver())
 
 
 @shared_task(ignore_result=True, expires=30)
@@ -43,4 +43,4 @@ def tend_pool() -> None:
 def reap_sandboxes() -> None:
     """Bring what runs and what the rows say together again."""
     if Sandbox.objects.filter(removed_at=None).exists():
-        reaper.reap_sandboxes(driver=chosen_driver())
+        reaper.reap_sandboxes(driver=cleaning_driver())

@@ -44,6 +44,17 @@ def chosen_driver() -> Driver:
         return _Chosen.driver
 
 
+def cleaning_driver() -> Driver:
+    """A driver to end and remove with, proven or not: what must not start may still have to be stopped.
+
+    Raises DriverError when no engine answers.
+    """
+    if _Chosen.driver is not None:
+        return _Chosen.driver
+    wanted = settings.SANDBOX_DRIVER
+    return make_driver(next(iter(_DRIVERS)) if wanted == "auto" else wanted)
+
+
 def _choose() -> Driver:
     from sandbox.proof import prove
 

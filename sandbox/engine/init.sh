@@ -23,6 +23,7 @@ done < /run/agentstore/out > /dev/null 2>&1 &
 exec < /dev/null > /run/agentstore/out 2>&1
 
 relay UNIX-LISTEN:$door/agent.sock,fork,mode=0666,backlog=64,max-children=16 TCP4:127.0.0.1:8080 > /dev/null 2>&1 &
+inward=$!
 relay TCP4-LISTEN:9000,bind=127.0.0.1,fork,reuseaddr,backlog=64,max-children=16 \
     UNIX-CONNECT:/run/agentstore/gateway/gateway.sock > /dev/null 2>&1 &
 
@@ -33,6 +34,7 @@ trap 'kill -TERM $agent' TERM INT
 wait $agent
 code=$?
 exec > /dev/null 2>&1
-# The log's reader gets a moment to write what is still on its way.
+# Nobody may be let in any more, and the log's reader gets a moment to write what is still on its way.
+kill $inward
 $box usleep 20000
 exit $code

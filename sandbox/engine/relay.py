@@ -16,6 +16,7 @@ from django.conf import settings
 
 from sandbox.driver import DriverError
 from sandbox.images.debian import fetch_packages, unpack_packages
+from sandbox.images.errors import BaseUnavailable
 
 MOUNTED_AT = "/run/agentstore/bin"
 COMMAND = [f"{MOUNTED_AT}/busybox", "sh", f"{MOUNTED_AT}/init"]
@@ -28,13 +29,17 @@ def _home() -> Path:
 
 
 def relay_kit() -> Path:
-    """The directory to mount. Raises DriverError when `build_relay_kit` has not been run on this host."""
-    directory = _home() / f"relay-{_digest()}"
-    if not (directory / "socat").is_file():
+    """The directory to mount, made first where it is missing (a new release may bring another init).
+
+    Raises DriverError when it can't be made here.
+    """
+    try:
+        return build_relay_kit()
+    except BaseUnavailable as missing:
         raise DriverError(
-            "The sandboxes' relay is not there yet.", hint="Run `manage.py build_base_image` on this host."
-        )
-    return directory
+            f"The sandboxes' relay is not there yet: {missing.message}",
+            hint="Run `manage.py build_base_image` on this host.",
+        ) from missing
 
 
 def build_relay_kit() -> Path:

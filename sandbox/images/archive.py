@@ -13,7 +13,6 @@ import json
 import platform
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -179,13 +178,9 @@ def _load(config: bytes, blobs: list[tuple[str, Path]]) -> BuiltImage:
                 tar.add(place, arcname=f"{diff_id[7:]}.tar")
         file.seek(0)
         with engine_errors():
-            list(engine_client().images.load(_pieces(file)))
+            engine_client().images.load(file)
     facts = {"layers": len(blobs), "command": json.loads(config)["config"]["Cmd"]}
     return record_image(image_id=f"sha256:{name}", source=Image.Source.ARCHIVE, digest=digest, facts=facts)
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(lambda: file.read(2**20), b"")
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -23,7 +23,7 @@ from sandbox.images.debian import fetch_packages, unpack_packages
 from sandbox.images.records import BuiltImage, find_image, record_image
 from sandbox.models import Image
 
-RECIPE = "5"
+RECIPE = "6"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "tzdata", "media-types", "busybox-static")
 # Dependencies of maintainer scripts, which are never run.
 _WITHOUT = frozenset(
@@ -67,18 +67,26 @@ def build_base() -> BuiltImage:
 
 
 def current_base() -> BuiltImage:
-    """The newest base image that the engine has, else a new one. Raises BaseUnavailable, DriverError."""
-    for row in Image.objects.filter(source=Image.Source.BASE).order_by("-built_at")[:3]:
-        if found := find_image(digest=row.digest, source=Image.Source.BASE):
-            return found
-    return build_base()
+    """The base image that the engine has by this recipe, else a new one. Raises BaseUnavailable,
+    DriverError.
+    """
+    with engine_errors():
+        found = engine_client().api.images(
+            filters={"label": ["agentstore.source=base", f"agentstore.recipe={RECIPE}"]}
+        )
+    if not found:
+        return build_base()
+    newest = max(found, key=lambda image: image["Created"])
+    digest = newest["Labels"]["agentstore.digest"]
+    return record_image(image_id=newest["Id"], source=Image.Source.BASE, digest=digest)
 
 
 def _import(archive: Path, digest: str, python: str) -> str:
     changes = [
         "ENV PATH=/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LANG=C.UTF-8",
         "WORKDIR /app",
-        f"LABEL agentstore.source=base agentstore.digest={digest} agentstore.python={python}",
+        f"LABEL agentstore.source=base agentstore.digest={digest} agentstore.python={python}"
+        f" agentstore.recipe={RECIPE}",
     ]
     with engine_errors(), archive.open("rb") as stream:
         # Tagged only so that pruning untagged images spares it; it is used by id.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from docker.errors import ImageNotFound
 
-from agentstore.kit.clock import now
 from sandbox.driver import ImageMissing
 from sandbox.engine.client import engine_client, engine_errors
 from sandbox.models import Image
@@ -84,7 +82,7 @@ def record_image(
         image_id=seen.image_id,
         defaults={
             "source": source, "digest": digest, "size": seen.size, "labels": seen.labels,
-            "facts": facts or {}, "built_at": parse_datetime(seen.created_at) or now(),
+            "facts": facts or {},
         },
     )  # fmt: skip
     if not created and facts:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agentstore.kit.ids import new_id
+from sandbox import reaper
+from sandbox.driver import Driver, DriverError
+from sandbox.drivers import make_driver
+from sandbox.images import BuiltImage, build_source
+from sandbox.spec import RunSpec, Trust
+
+AGENTS = Path(__file__).with_name("agents")
+
+
+@pytest.fixture
+def run_dir(settings):
+    """A place for sockets of this test alone, short enough for their paths."""
+    directory = Path(tempfile.mkdtemp(prefix="as-"))
+    settings.RUN_DIR = directory
+    settings.GATEWAY_SOCKET_DIR = directory / "gateway"
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def driver() -> Driver:
+    try:
+        return make_driver("docker")
+    except DriverError as away:
+        pytest.skip(f"no container engine here: {away.message}")
+
+
+@pytest.fixture(params=list(Trust), ids=lambda trust: trust.value)
+def trust(request, driver) -> Trust:
+    driver.runtime_for(request.param)
+    return request.param
+
+
+@pytest.fixture
+def echo_image(driver, db) -> BuiltImage:
+    return build_source(bundle_dir=AGENTS / "echo", runtime="python", command="python3 main.py")
+
+
+@pytest.fixture
+def own_stack(settings, driver, transactional_db, run_dir):
+    """A stack of this test alone, of which nothing is left afterwards; tasks run where they are enqueued."""
+    settings.SANDBOX_STACK = f"test-{new_id().hex[-8:]}"
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    from agentstore.celery import app
+
+    app.conf.task_always_eager = True
+    yield settings.SANDBOX_STACK
+    app.conf.task_always_eager = False
+    reaper.remove_everything(driver=driver, by="test")
+
+
+@pytest.fixture
+def spec(echo_image) -> RunSpec:
+    return RunSpec(image_id=echo_image.image_id, trust=Trust.REVIEWED, cpus=1.0)
+
+
+SOME_IMAGE = "sha256:" + "0" * 64
