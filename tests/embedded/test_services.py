@@ -203,11 +203,15 @@ def test_an_ordinary_user_runs_them_as_themselves(directory):
     path = directory / "home"
     path.mkdir()
     os.chown(path, 65534, 65534)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(path), "PYTHONPATH": str(REPOSITORY)}
-    interpreter = readable_interpreter()
+    packages = next(entry for entry in sys.path if entry.endswith("site-packages"))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(path),
+        "PYTHONPATH": f"{REPOSITORY}:{packages}",
+    }
+    interpreter = reachable_interpreter(environment)
     if interpreter is None:
-        pytest.skip("no interpreter here that an ordinary user can run")
-    environment["PYTHONPATH"] += ":" + next(entry for entry in sys.path if entry.endswith("site-packages"))
+        pytest.skip("the interpreter or its packages lie where an ordinary user cannot go")
     command = [interpreter, "-m", "agentstore.embedded", "--dir", str(path)]
     options: dict[str, Any] = {
         "user": 65534,
@@ -225,12 +229,15 @@ def test_an_ordinary_user_runs_them_as_themselves(directory):
         subprocess.run([*command, "remove"], capture_output=True, **options)
 
 
-def readable_interpreter() -> str | None:
-    """A Python of our version that user 65534 can run: ours may lie below a private home."""
+def reachable_interpreter(environment: dict[str, str]) -> str | None:
+    """A Python of our version with which user 65534 can run the package: ours may lie below a private home."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         try:
-            works = subprocess.run([candidate, "-c", ""], user=65534, group=65534, extra_groups=[], cwd="/")
+            works = subprocess.run(
+                [candidate, "-c", "import agentstore.embedded"],
+                user=65534, group=65534, extra_groups=[], cwd="/", env=environment, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
         except OSError:
             continue
         if works.returncode == 0:
