@@ -67,7 +67,7 @@ if [ "${1:-}" = --tests ]; then
     say "installing ${missing[*]}"
     install_packages "${missing[@]}"
   elif [ ${#missing[@]} -gt 0 ]; then
-    say "the tests in a browser are skipped without: ${missing[*]}" >&2
+    say "the tests in a browser need: ${missing[*]}" >&2
   fi
 fi
 say "done"

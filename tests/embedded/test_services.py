@@ -230,7 +230,7 @@ def test_an_ordinary_user_runs_them_as_themselves(directory):
 
 
 def reachable_interpreter(environment: dict[str, str]) -> str | None:
-    """A Python of our version with which user 65534 can run the package: ours may lie below a private home."""
+    """A Python of our version with which user 65534 can run the package; ours may be out of reach."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         try:
