@@ -10,7 +10,7 @@ from sandbox.pool import NoCapacity
 _OURS = "Something on our side broke. Nothing was charged. Please try again."
 _PLATFORM = {
     "lease_lost": "We lost the connection to {agent}. What was shown stays. Please try again.",
-    "no_capacity": "{agent} is busy: all places are taken. Please try again in a minute.",
+    "no_capacity": "The store is busy: {agent} could not be started in time. Please try again soon.",
 }
 _AGENT = {
     "turn_timeout": "{agent} took too long to answer. You can try again.",

@@ -46,7 +46,7 @@ def rehearse(*, submission_id: uuid.UUID) -> None:
     conversation = open_rehearsal(version=submission.version)
     turn = turns.start_turn(conversation=conversation, text=canned_request(submission.version.manifest))
     try:
-        async_to_sync(_run)(turn.pk)
+        async_to_sync(_run)(turn)
     finally:
         close_conversation(conversation=conversation, by="platform", reason="rehearsal over")
     turn.refresh_from_db()
@@ -58,9 +58,9 @@ def rehearse(*, submission_id: uuid.UUID) -> None:
     verdicts.conclude(submission_id=submission_id)
 
 
-async def _run(turn_id: uuid.UUID) -> None:
+async def _run(turn: Turn) -> None:
     try:
-        await runner.run_turn(turn_id)
+        await runner.run_turn(turn.pk, owner=turn.lease_owner)
     finally:
         await events.close_client()
 

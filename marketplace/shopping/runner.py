@@ -92,11 +92,12 @@ class Speech:
             )
 
 
-def start(turn_id: uuid.UUID) -> asyncio.Task[None]:
+def start(turn: Turn) -> asyncio.Task[None]:
     """Run the turn on after the request that began it."""
-    task = start_background(run_turn(turn_id), name=f"turn {turn_id}")
-    _running[turn_id] = task
-    task.add_done_callback(lambda _: _running.pop(turn_id, None))
+    work = run_turn(turn.pk, owner=turn.lease_owner)
+    task = start_background(work, name=f"turn {turn.pk}")
+    _running[turn.pk] = task
+    task.add_done_callback(lambda _: _running.pop(turn.pk, None))
     return task
 
 
@@ -107,13 +108,15 @@ def interrupt(turn_id: uuid.UUID) -> None:
         task.cancel()
 
 
-async def run_turn(turn_id: uuid.UUID) -> None:
-    """All of one turn. Whatever happens, it is ended, or was ended by whoever took it over. Never raises."""
+async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
+    """All of one turn, as the owner of its lease. Whatever happens, the turn is ended, by this or by whoever
+    took it over. Never raises.
+    """
     try:
-        brief = await in_thread(read_brief, turn_id)
+        brief = await in_thread(read_brief, turn_id, owner)
     except Exception:
         log.exception("turn_not_read", turn=str(turn_id))
-        await _fail_unread(turn_id)
+        await _fail_unread(turn_id, owner)
         return
     speech = Speech(brief)
     work = asyncio.create_task(_converse(speech))
@@ -133,11 +136,11 @@ async def run_turn(turn_id: uuid.UUID) -> None:
             await work
     except Exception as error:
         await speech.flush()
-        await in_thread(
+        ended = await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
             owner=brief.owner, failure=_noted(error, brief), first_event_ms=speech.first_event_ms,
         )  # fmt: skip
-        if not isinstance(error, NoCapacity):
+        if ended and not isinstance(error, NoCapacity):
             # An agent that failed may still be busy with this turn: the next one gets a fresh sandbox.
             await in_thread(
                 pool.release_claim, claim_key=claim_key(brief.conversation_id), reason="its turn failed"
@@ -146,7 +149,7 @@ async def run_turn(turn_id: uuid.UUID) -> None:
         guard.cancel()
 
 
-def read_brief(turn_id: uuid.UUID) -> Brief:
+def read_brief(turn_id: uuid.UUID, owner: str) -> Brief:
     """What the rows say about a turn."""
     turn = Turn.objects.select_related("conversation__agent", "conversation__version").get(pk=turn_id)
     conversation, version = turn.conversation, turn.conversation.version
@@ -159,7 +162,7 @@ def read_brief(turn_id: uuid.UUID) -> Brief:
     messages = [protocols.Message(role=roles[role], content=text) for role, text in reversed(said)]  # type: ignore[arg-type]  # the dict's values are the literals
     spec = run_spec_for(version)
     return Brief(
-        turn_id=turn.pk, conversation_id=conversation.pk, owner=turn.lease_owner,
+        turn_id=turn.pk, conversation_id=conversation.pk, owner=owner,
         agent_name=conversation.agent.name, tenant=version.tenant, protocol=spec.protocol, spec=spec,
         request=InvokeRequest(
             prompt=messages[-1].content, messages=messages, conversation=str(conversation.pk),
@@ -240,8 +243,9 @@ def _noted(error: Exception, brief: Brief) -> Failure:
     return failure
 
 
-async def _fail_unread(turn_id: uuid.UUID) -> None:
+async def _fail_unread(turn_id: uuid.UUID, owner: str) -> None:
     with suppress(Exception):
         await in_thread(
-            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=INTERNAL
-        )
+            turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", failure=INTERNAL,
+            owner=owner,
+        )  # fmt: skip

@@ -56,6 +56,13 @@ class WakeUps:
                 with suppress(redis.RedisError, asyncio.CancelledError):
                     await self._pubsub.unsubscribe(channel)
 
+    async def close(self) -> None:
+        """Stop listening; for event loops that end before their process does."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+
     async def _listen(self) -> None:
         if self._listener is not None and not self._listener.done():
             return
@@ -89,6 +96,13 @@ def wake_ups() -> WakeUps:
     if found is None:
         found = _wake_ups[loop] = WakeUps()
     return found
+
+
+async def close_wake_ups() -> None:
+    """Stop the running event loop's."""
+    found = _wake_ups.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        await found.close()
 
 
 async def follow(

@@ -6,6 +6,7 @@ from tests.conversations.world import (  # noqa: F401  (fixtures are found by na
     lamp,
     mug,
     play,
+    play_warm,
     prices,
     run_dir,
     shopper,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,8 +34,9 @@ def test_a_stated_limit_is_understood(text, limit):
 
 @pytest.mark.parametrize(
     "text",
-    ["for kids under 5", "under 5 years", "up to 40 hours of battery", "size 6-12", "over $50", "not under $50",
-     "under 350 euros", "less than 20% fat", "within 3 days", "hello", "between 5 and 8 years"],
+    ["for kids under 5", "under 5 years", "up to 40 hours of battery", "size 6-12",
+     "over $50", "not under $50", "under 350 euros", "less than 20% fat", "within 3 days", "hello",
+     "between 5 and 8 years"],
 )  # fmt: skip
 def test_what_is_no_limit_is_not_taken_for_one(text):
     assert stated_limit(text, currency="USD") is None
@@ -131,6 +133,6 @@ def test_what_keeps_all_rules_is_shown(fact, wish):
 
 
 def test_an_age_is_the_least_that_the_year_of_birth_allows():
-    given = {"limits": {}, "country": "US", "currency": "USD", "this_year": 2026}
+    given: dict[str, Any] = {"limits": {}, "country": "US", "currency": "USD", "this_year": 2026}
     assert constraints_of(**given, birth_year=2008).age == 17
     assert constraints_of(**given, birth_year=None).age is None

@@ -74,8 +74,8 @@ def test_the_same_card_is_drawn_and_billed_once(turn, mug, budget):
 
 @pytest.mark.parametrize(
     ("claimed", "code"),
-    [("var_999999999", "unknown_variant"), ("var_x", "malformed_id"), ("SKU-1", "malformed_id"), ("", "malformed_id"),
-     ("var_" + "9" * 300, "malformed_id")],
+    [("var_999999999", "unknown_variant"), ("var_x", "malformed_id"), ("SKU-1", "malformed_id"),
+     ("", "malformed_id"), ("var_" + "9" * 300, "malformed_id")],
 )  # fmt: skip
 def test_an_invented_variant_is_refused_and_recorded(turn, claimed, code):
     outcome = recommend(turn, claimed)
@@ -138,7 +138,7 @@ def test_an_agent_speaks_only_in_its_turn(turn, mug):
 def test_many_at_once_make_one_card_and_one_fee(turn, mug, budget):
     gate = threading.Barrier(6)
 
-    def once(_: int) -> bool:
+    def once(_: int):
         try:
             gate.wait(5)
             return recommend(turn, mug).already

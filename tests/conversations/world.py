@@ -1,7 +1,7 @@
-"""A small store to converse in: prices, a few goods, a live agent, and an agent's program on a real socket.
+"""A small store to converse in: prices, a few goods, a live agent, and its program on a real socket.
 
-The agent here is a program of the test that listens where a sandbox's relay would; what it says and which tools it
-calls is up to each test. Containers have a test of their own (test_container.py).
+The agent here is a program of the test that listens where a sandbox's relay would; what it says and which
+tools it calls is up to each test. A container has a test of its own (test_container.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from sandbox.models import Sandbox
 from sandbox.places import socket_path
 from sandbox.tokens import mint_token
 
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "name": "Gift Finder",
     "slug": "gift-finder",
     "version": "1.0.0",
@@ -154,19 +154,25 @@ def turn(conversation):
 
 def bind_sandbox(conversation: Conversation, *, status: str = Sandbox.Status.CLAIMED) -> tuple[Sandbox, str]:
     """A sandbox of the conversation and its run token."""
+    key = claim_key(conversation.pk) if status == Sandbox.Status.CLAIMED else ""
+    return sandbox_of(conversation.version, status=status, key=key)
+
+
+def sandbox_of(version: Version, *, status: str, key: str = "") -> tuple[Sandbox, str]:
+    """A sandbox of the version and its run token."""
     token = mint_token()
-    spec = run_spec_for(conversation.version)
+    spec = run_spec_for(version)
     at = now()
     row = Sandbox.objects.create(
         image_id=spec.image_id,
-        tenant=conversation.version.tenant,
+        tenant=version.tenant,
         spec=spec.as_json(),
         spec_key=spec.fingerprint,
-        claim_key=claim_key(conversation.pk) if status == Sandbox.Status.CLAIMED else "",
+        claim_key=key,
         status=status,
         token_hash=token.digest,
         ready_at=at,
-        claimed_at=at if status == Sandbox.Status.CLAIMED else None,
+        claimed_at=at if key else None,
         last_used_at=at,
     )
     return row, token.text
@@ -182,7 +188,9 @@ class Tools:
     """The gateway, as an agent reaches it."""
 
     def __init__(self, address: str, token: str) -> None:
-        self._client = httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        self._client = httpx.Client(
+            base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=10
+        )
 
     def call(self, tool: str, **arguments: Any) -> httpx.Response:
         return self._client.post(f"/v1/tools/{tool}", json=arguments)
@@ -229,10 +237,11 @@ class ScriptedAgent:
         self._server.server_close()
 
 
-@pytest.fixture
-def gateway(transactional_db, tmp_path):
+@pytest.fixture(scope="session")
+def gateway(django_db_setup, tmp_path_factory):
     """The gateway as a process of its own, on a port; its address."""
     port = _free_port()
+    logged = tmp_path_factory.mktemp("gateway") / "log"
     database = connection.settings_dict
     environment = {
         **os.environ,
@@ -242,12 +251,12 @@ def gateway(transactional_db, tmp_path):
         "GATEWAY_CALLS_PER_TURN": "40",
     }
     command = [sys.executable, "-m", "uvicorn", "agentstore.gateway_asgi:application", "--port", str(port)]
-    log = (tmp_path / "gateway.log").open("wb")
+    log = logged.open("wb")
     process = subprocess.Popen([*command, "--log-level", "warning"], env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
-        assert process.poll() is None, (tmp_path / "gateway.log").read_text()
+        assert process.poll() is None, logged.read_text()
         try:
             return httpx.get(f"{address}/healthz").is_success
         except httpx.TransportError:
@@ -260,19 +269,38 @@ def gateway(transactional_db, tmp_path):
 
 
 @pytest.fixture
-def play(run_dir, gateway):
+def play(transactional_db, run_dir, gateway):
     """`play(conversation, answer)`: an agent's program in the conversation's sandbox."""
     running: list[ScriptedAgent] = []
 
     def start(conversation: Conversation, answer: Answer) -> ScriptedAgent:
-        row, token = bind_sandbox(conversation)
-        program = ScriptedAgent(socket_path(row.pk), Tools(gateway, token), answer)
-        running.append(program)
-        return program
+        return _listen(running, gateway, bind_sandbox(conversation), answer)
 
     yield start
     for program in running:
         program.stop()
+
+
+@pytest.fixture
+def play_warm(transactional_db, run_dir, gateway):
+    """`play_warm(version, answer)`: an agent's program in a sandbox that waits for a conversation."""
+    running: list[ScriptedAgent] = []
+
+    def start(version: Version, answer: Answer) -> ScriptedAgent:
+        return _listen(running, gateway, sandbox_of(version, status=Sandbox.Status.WARM), answer)
+
+    yield start
+    for program in running:
+        program.stop()
+
+
+def _listen(
+    running: list[ScriptedAgent], gateway: str, bound: tuple[Sandbox, str], answer: Answer
+) -> ScriptedAgent:
+    row, token = bound
+    program = ScriptedAgent(socket_path(row.pk), Tools(gateway, token), answer)
+    running.append(program)
+    return program
 
 
 def _free_port() -> int:

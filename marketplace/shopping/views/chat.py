@@ -86,7 +86,7 @@ async def post_message(request: HttpRequest, conversation_id: uuid.UUID) -> Http
         if not wants_json:
             raise
         return JsonResponse(refused.as_problem(), status=refused.status)
-    runner.start(turn.pk)
+    runner.start(turn)
     if wants_json:
         return JsonResponse(answer, status=202)
     return redirect("shopping:chat", conversation_id)
