@@ -48,6 +48,7 @@ class StoreUnderTest(Stack):
                 "AGENTSTORE_DATA_DIR": str(directory / "data"),
                 "EMAIL_URL": f"filemail:///{directory / 'mail'}",
                 "DATABASE_POOL_SIZE": "8",
+                "PPCV_QUARANTINE_SECONDS": "1",
             },
             say=_quiet,
         )

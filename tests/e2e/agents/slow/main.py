@@ -1,0 +1,24 @@
+"""An agent that can be killed in the middle of a turn: it recommends at once and goes on talking for long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from agentstore_sdk import Turn, serve
+
+
+def answer(turn: Turn) -> Iterator[str]:
+    """One card, then a word every now and then; to the point when asked to be brief."""
+    products = turn.store.search_catalog("gift", currency=turn.currency, limit=10).products
+    variant = next(p.variants[0] for p in products if p.variants and p.variants[0].available)
+    turn.store.recommend(variant.id, reason="It is the first that I found.")
+    yield "I found something."
+    if "slowly" in turn.prompt:
+        for _ in range(150):
+            time.sleep(0.2)
+            yield " Hm."
+
+
+if __name__ == "__main__":
+    serve(answer)

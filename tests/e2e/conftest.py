@@ -1,0 +1,116 @@
+"""The running store with people, prices, goods and agents that came in by the public door."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from agentstore.demo.people import DEVELOPER, MERCHANT, OPERATOR, PASSWORD, SHOPPER, Person
+from agentstore.embedded.processes import wait_until
+from sandbox.engine.client import engine_client
+from tests.bundles import AGENTS, pack
+from tests.look.axe import watch
+from tests.stack import StoreUnderTest
+
+HERE = Path(__file__).parent
+CAP_MICROS = 500_000_000
+__all__ = ["DEVELOPER", "MERCHANT", "OPERATOR", "SHOPPER"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in Path(item.path).parents:
+            item.add_marker("e2e")
+            item.add_marker("containers")
+            item.add_marker(pytest.mark.timeout(420))
+
+
+@pytest.fixture(scope="session")
+def store(stack: StoreUnderTest) -> StoreUnderTest:
+    """Goods of several merchants, each with a budget; no agent yet."""
+    try:
+        engine_client()
+    except Exception as away:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no container engine: {away}")
+    stack.call("agentstore.demo.story.ensure_prices")
+    stack.manage("seed_catalog", "--limit", "150", "--owner", MERCHANT.email)
+    stack.call("tests.e2e.world.set_budgets", cap_micros=CAP_MICROS)
+    stack.manage("build_base_image")
+    wait(lambda: stack.call("tests.e2e.world.indexed"), "the catalogue is indexed", seconds=120)
+    return stack
+
+
+@pytest.fixture(scope="session")
+def agents(store: StoreUnderTest) -> StoreUnderTest:
+    """The liar and the slow one, published as strangers would."""
+    for source in (AGENTS / "liar", HERE / "agents" / "slow"):
+        store.call("tests.e2e.world.publish", source=str(source), site_url=store.url)
+    return store
+
+
+@pytest.fixture
+def people(browser: Any, store: StoreUnderTest) -> Any:
+    """`people(SHOPPER)` → a page of a browser of their own, signed in; `people(None)` → nobody's."""
+    contexts = []
+
+    def enter(person: Person | None) -> Any:
+        context = browser.new_context(base_url=store.url, reduced_motion="reduce")
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = watch(context.new_page())
+        if person is not None:
+            sign_in(page, person)
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Any, person: Person) -> None:
+    """Through the sign-in form, back to where it leads."""
+    if "/account/login/" not in page.url:
+        page.goto("/account/login/")
+    page.fill("input[name=login]", person.email)
+    page.fill("input[name=password]", PASSWORD)
+    page.locator("main form button[type=submit]").first.click()
+    page.wait_for_url(lambda url: "/account/login/" not in url)
+
+
+def wait(happened: Any, what: str, *, seconds: float = 60) -> None:
+    """Poll until it is so; fails with what was waited for."""
+    assert wait_until(happened, seconds=seconds), f"in {seconds:g} s it was not so that {what}"
+
+
+def containers_of(store: StoreUnderTest) -> list[Any]:
+    """The containers of this store, running ones."""
+    label = f"agentstore.stack={store.environment['SANDBOX_STACK']}"
+    return list(engine_client().containers.list(filters={"label": label}))
+
+
+def publish_by_hand(page: Any, bundle: Path) -> str:
+    """Upload in the browser and wait for the verdict; the submission's id."""
+    page.goto("/developer/northwind-labs/submit/")
+    page.set_input_files("input[type=file]", str(bundle))
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/submissions/*/")
+    page.get_by_text("Waiting for an operator").first.wait_for(timeout=240_000)
+    return page.url.rstrip("/").rsplit("/", 1)[1]
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process is still there."""
+    return psutil.pid_exists(pid)
+
+
+def packed(name: str, directory: Path) -> Path:
+    """The bundle of a first-party agent as a file."""
+    path = directory / f"{name}.zip"
+    path.write_bytes(pack(AGENTS / name))
+    return path

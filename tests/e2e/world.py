@@ -1,0 +1,52 @@
+"""What the end-to-end tests ask of the store from inside it, each in a process of its own (`store.call`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Sum
+
+from agentstore.demo.publish import publish_agent
+from agentstore.identity.models import Organization
+from agentstore.kit.money import Money
+from billing.budgets import set_budget
+from billing.models import Account, Entry, MerchantBudget, UsageEvent
+from marketplace.catalog.models import IndexOutbox, Product
+
+
+def set_budgets(*, cap_micros: int) -> int:
+    """A PPCv budget for each merchant; how many there are."""
+    merchants = Organization.objects.merchants()
+    for merchant in merchants:
+        set_budget(
+            merchant_ref=merchant.ref, cap=Money(cap_micros, settings.STORE_CURRENCY),
+            at_cap=MerchantBudget.AtCap.ORGANIC, by="test", reason="to have one",
+        )  # fmt: skip
+    return len(merchants)
+
+
+def indexed() -> bool:
+    """Whether the search index knows all goods."""
+    return Product.objects.exists() and not IndexOutbox.objects.exists()
+
+
+def publish(*, source: str, site_url: str) -> str:
+    """Bring an agent live as its developer and the operator would, over HTTP."""
+    return publish_agent(site_url=site_url, source=Path(source), say=lambda line: None)
+
+
+def books() -> dict[str, Any]:
+    """Balances per kind and owner in micro-units (debit positive), usage events, and whether all balances."""
+    balances: dict[str, int] = {}
+    rows = Entry.objects.values("account_id").annotate(total=Sum("amount"))
+    accounts = Account.objects.in_bulk([row["account_id"] for row in rows])
+    for row in rows:
+        account = accounts[row["account_id"]]
+        balances[f"{account.kind} {account.owner_ref}"] = int(row["total"])
+    events = UsageEvent.objects.order_by("recorded_at").values(
+        "kind", "conversation_ref", "merchant_ref", "developer_ref", "base_micros", "amount_micros",
+        "developer_share_micros", "status",
+    )  # fmt: skip
+    return {"balances": balances, "events": list(events), "sum": sum(balances.values())}
