@@ -104,9 +104,11 @@ start_daemon() {
   fi
   for _ in $(seq 120); do
     answers && return
+    has_init || kill -0 $! 2>/dev/null || break
     sleep 0.5
   done
-  say "the daemon does not answer after a minute; the end of its log:" >&2
+  rm -f "$PID_FILE"
+  say "the daemon does not answer; the end of its log:" >&2
   tail -n 5 "$LOG" >&2 || true
   cannot "Without an init, a container needs to be privileged to run an engine."
 }
