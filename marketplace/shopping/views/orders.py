@@ -92,10 +92,10 @@ def merchant_order(request: HttpRequest, slug: str, order_id: uuid.UUID) -> Http
 @require_POST
 def decide_refund(request: HttpRequest, slug: str, order_id: uuid.UUID, refund_id: uuid.UUID) -> HttpResponse:
     """Grant a refund that was asked for, or decline it with a reason."""
-    merchant = organization_for(request.user, slug, kind=Organization.Kind.MERCHANT, roles=MANAGERS)
+    by = signed_in(request)
+    merchant = organization_for(by, slug, kind=Organization.Kind.MERCHANT, roles=MANAGERS)
     if not Refund.objects.filter(pk=refund_id, order_id=order_id, order__merchant=merchant).exists():
         raise NotFound("There is no such refund.")
-    by = signed_in(request)
     if request.POST.get("decision") == "grant":
         refunds.grant_refund(refund_id=refund_id, by=by, reason="granted")
         messages.success(request, "Granted: the refund is on its way.")

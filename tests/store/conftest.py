@@ -1,0 +1,9 @@
+from tests.orders.world import (  # noqa: F401  (fixtures are found by name)
+    card,
+    headphones,
+    prices,
+    processor,
+    scout,
+    shopper,
+    standin_process,
+)
