@@ -52,3 +52,8 @@ def find_slugs(values: Collection[str]) -> tuple[str, ...]:
         named = Category.objects.filter(Q(slug=slug) | Q(name__iexact=value.strip()))
         slugs += list(named.values_list("slug", flat=True)) or [slug]
     return tuple(dict.fromkeys(slugs))
+
+
+def names_of(slugs: Collection[str]) -> dict[str, str]:
+    """Names by slug, of the categories that exist."""
+    return dict(Category.objects.filter(slug__in=list(slugs)).values_list("slug", "name"))

@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 
 from marketplace.catalog.ucp import api
-from marketplace.catalog.views import photos
+from marketplace.catalog.views import imports, merchant, photos, shop
 
 app_name = "catalog"
 urlpatterns = [
@@ -10,5 +10,18 @@ urlpatterns = [
     path("ucp/catalog/lookup", api.lookup, name="ucp-lookup"),
     path("ucp/catalog/product", api.product, name="ucp-product"),
     path("ucp/mcp", api.mcp, name="ucp-mcp"),
+    path("catalogue/", shop.search, name="search"),
+    path("products/<str:product_id>/", shop.product, name="product"),
+    path("merchant/", merchant.merchants, name="merchants"),
+    path("merchant/<slug:slug>/", merchant.workspace, name="workspace"),
+    path("merchant/<slug:slug>/catalogue/", merchant.catalogue, name="catalogue"),
+    path("merchant/<slug:slug>/offers/<int:offer_id>/", merchant.offer, name="offer"),
+    path("merchant/<slug:slug>/offers/<int:offer_id>/photo", merchant.add_photo, name="offer-photo"),
+    path("merchant/<slug:slug>/imports/", imports.imports, name="imports"),
+    path("merchant/<slug:slug>/imports/<uuid:import_id>/", imports.report, name="import"),
+    path("merchant/<slug:slug>/imports/<uuid:import_id>/progress", imports.progress, name="import-progress"),
+    path(
+        "merchant/<slug:slug>/imports/<uuid:import_id>/refused.csv", imports.refusals, name="import-refusals"
+    ),
     re_path(r"^media/photos/(?P<name>[0-9a-f]{2}/[0-9a-f]{64}\.webp)$", photos.photo, name="photo"),
 ]

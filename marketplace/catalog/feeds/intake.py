@@ -47,6 +47,15 @@ def format_of(filename: str) -> FeedImport.Format:
     )
 
 
+def check_upload(*, filename: str, size: int, format: str = "") -> FeedImport.Format:
+    """The format that a file will be read as. Raises UnknownFormat, FeedTooLarge."""
+    if size > MOST_BYTES:
+        raise FeedTooLarge(
+            f"A feed has at most {MOST_BYTES // 1_000_000} MB.", hint="Compress it with gzip, or split it."
+        )
+    return FeedImport.Format(format) if format else format_of(filename)
+
+
 @transaction.atomic
 def start_import(
     *, merchant: Organization, source: File[bytes], by: User | None, format: str = "", enqueue: bool = True
@@ -56,11 +65,7 @@ def start_import(
     `enqueue=False` leaves the reading to the caller (`run_import`). Raises UnknownFormat, FeedTooLarge.
     """
     filename = (source.name or "feed").rsplit("/", 1)[-1][-200:]
-    if source.size > MOST_BYTES:
-        raise FeedTooLarge(
-            f"A feed has at most {MOST_BYTES // 1_000_000} MB.", hint="Compress it with gzip, or split it."
-        )
-    chosen = FeedImport.Format(format) if format else format_of(filename)
+    chosen = check_upload(filename=filename, size=source.size, format=format)
     feed_import = FeedImport(merchant=merchant, by=by, filename=filename, format=chosen, size=source.size)
     feed_import.file.save(f"{feed_import.pk}.feed", source, save=False)
     feed_import.save()

@@ -433,7 +433,11 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     pgvector.django.indexes.HnswIndex(
-                        fields=["vector"], name="text_embedding_hnsw", opclasses=["halfvec_cosine_ops"]
+                        fields=["vector"],
+                        m=16,
+                        ef_construction=200,
+                        name="text_embedding_hnsw",
+                        opclasses=["halfvec_cosine_ops"],
                     )
                 ],
             },

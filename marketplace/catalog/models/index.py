@@ -32,10 +32,14 @@ class TextEmbedding(models.Model):
     computed_at = models.DateTimeField(default=now)
 
     class Meta:
+        # Catalogues are clusters of near-duplicates; pgvector's default construction (64) loses whole clusters.
+        # Measured: docs/algorithms/search.md.
         indexes = [
             HnswIndex(
                 name="text_embedding_hnsw",
                 fields=["vector"],
+                m=16,
+                ef_construction=200,
                 opclasses=["halfvec_cosine_ops"],
             )
         ]

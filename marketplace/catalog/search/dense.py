@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from marketplace.catalog.search.filters import SearchFilters
 
-EF_SEARCH: Final = 100
+EF_SEARCH: Final = 200
 MOST_SCANNED: Final = 20_000
 
 

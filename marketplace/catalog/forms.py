@@ -1,0 +1,91 @@
+"""What merchants fill in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from agentstore.kit.money import Money
+from marketplace.catalog.feeds.intake import FeedTooLarge, UnknownFormat, check_upload
+from marketplace.catalog.models import FeedImport, Offer
+
+
+class MerchantForm(forms.Form):
+    """A new merchant."""
+
+    name = forms.CharField(label="Name of the shop", max_length=120)
+
+
+class FeedForm(forms.Form):
+    """A feed to import."""
+
+    file = forms.FileField(
+        label="Feed file",
+        help_text="CSV, TSV or JSON Lines, gzipped or not; the first line names the columns.",
+    )
+    format = forms.ChoiceField(
+        label="Format",
+        choices=[("", "Told by the file's name"), *FeedImport.Format.choices],
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses what could not be imported anyway."""
+        cleaned = super().clean() or {}
+        if file := cleaned.get("file"):
+            try:
+                check_upload(filename=file.name, size=file.size, format=cleaned.get("format", ""))
+            except (UnknownFormat, FeedTooLarge) as refused:
+                self.add_error("file", f"{refused.message} {refused.hint}")
+        return cleaned
+
+
+class OfferForm(forms.Form):
+    """Price, stock and switch of one offer, in its own currency."""
+
+    price = forms.DecimalField(label="Price", min_value=Decimal("0.01"), max_digits=12, decimal_places=2)
+    list_price = forms.DecimalField(
+        label="Price before the sale",
+        required=False,
+        min_value=Decimal("0.01"),
+        max_digits=12,
+        decimal_places=2,
+    )
+    stock = forms.IntegerField(label="Items in stock", min_value=0, max_value=1_000_000_000)
+    active = forms.BooleanField(label="Offered in the store", required=False)
+    reason = forms.CharField(
+        label="Why", max_length=200, required=False, help_text="Kept in this offer's history."
+    )
+
+    @classmethod
+    def of(cls, offer: Offer) -> OfferForm:
+        """Filled in with an offer as it is."""
+        shown = offer.list_price
+        return cls(
+            initial={
+                "price": offer.price.decimal,
+                "list_price": shown.decimal if shown else None,
+                "stock": offer.stock,
+                "active": offer.active,
+            }
+        )
+
+    def money(self, name: str, currency: str) -> Money | None:
+        """A cleaned amount as money."""
+        amount = self.cleaned_data[name]
+        return None if amount is None else Money.from_decimal(amount, currency)
+
+
+class PhotoForm(forms.Form):
+    """A photograph of a product."""
+
+    photo = forms.FileField(label="Photograph", help_text="JPEG, PNG, WebP or GIF, up to 10 MB.")
+
+    def clean_photo(self) -> Any:
+        """Refuses what is too large to be looked at."""
+        photo = self.cleaned_data["photo"]
+        if photo.size > 10_000_000:
+            raise forms.ValidationError("The photograph has more than 10 MB.")
+        return photo

@@ -1,0 +1,99 @@
+"""Feeds in a merchant's workspace: upload, progress, report."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from marketplace.catalog import shelf
+from marketplace.catalog.feeds import start_import
+from marketplace.catalog.forms import FeedForm
+from marketplace.catalog.models import FeedImport
+from marketplace.catalog.views.merchant import PER_PAGE, merchant_for, person
+
+
+@require_http_methods(["GET", "POST"])
+def imports(request: HttpRequest, slug: str) -> HttpResponse:
+    """The imports so far, and the form for another; a POST uploads a feed."""
+    merchant = merchant_for(request, slug)
+    form = FeedForm(request.POST, request.FILES) if request.method == "POST" else FeedForm()
+    if request.method == "POST" and form.is_valid():
+        started = start_import(
+            merchant=merchant,
+            source=form.cleaned_data["file"],
+            format=form.cleaned_data["format"],
+            by=person(request),
+        )
+        return redirect("catalog:import", merchant.slug, started.pk)
+    context = {
+        "merchant": merchant,
+        "form": form,
+        "page": Paginator(shelf.imports_of(merchant), PER_PAGE).get_page(request.GET.get("page")),
+    }
+    return render(request, "merchant/imports.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+def report(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
+    """One import: how far it is, and then what came of every line."""
+    merchant = merchant_for(request, slug)
+    found = shelf.import_of(merchant, import_id)
+    page = Paginator(shelf.refusals_of(found), PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "merchant": merchant,
+        "import": found,
+        "page": page,
+        "reasons": shelf.refusal_counts(found),
+        "crumbs": [
+            (merchant.name, reverse("catalog:workspace", args=[merchant.slug])),
+            ("Imports", reverse("catalog:imports", args=[merchant.slug])),
+            (found.filename, ""),
+        ],
+    }
+    return render(request, "merchant/import.html", context)
+
+
+@require_GET
+def progress(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
+    """The moving part of an import's page; when the import has ended, the page is loaded anew."""
+    merchant = merchant_for(request, slug)
+    found = shelf.import_of(merchant, import_id)
+    response = render(request, "merchant/_progress.html", {"merchant": merchant, "import": found})
+    if not found.is_open:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+class _Line:
+    """A file that gives back what is written to it, for streaming CSV."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+@require_GET
+def refusals(request: HttpRequest, slug: str, import_id: UUID) -> StreamingHttpResponse:
+    """The refused lines as CSV."""
+    found = shelf.import_of(merchant_for(request, slug), import_id)
+    response = StreamingHttpResponse(_refusal_lines(found), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="refused-{found.pk}.csv"'
+    return response
+
+
+def _refusal_lines(found: FeedImport) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    yield writer.writerow(["line", "id", "code", "message"])
+    for row in shelf.refusals_of(found):
+        yield writer.writerow([row.line, _inert(row.item_id), row.code, _inert(row.message)])
+
+
+def _inert(text: str) -> str:
+    """Text that a spreadsheet will not take for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
