@@ -17,7 +17,6 @@ from marketplace.shopping.shoppers import find_shopper, get_shopper
 
 _EXPLAINED = {
     Consent.Scope.PROFILE: "Agents can read your sizes, your likes and the titles of what you bought.",
-    Consent.Scope.PHOTOS: "You can show photos to an agent in a conversation. They are kept for 24 hours.",
 }
 
 

@@ -1,0 +1,170 @@
+"""The chat in a real browser: asked, streamed, bought from, stopped, tried again; at phone and desk width."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from django.test import Client
+
+from marketplace.shopping.models import CartLine
+from tests.conversations.live import Web
+from tests.look.axe import assert_accessible, looks, session_cookies, watch
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+SHOTS = os.environ.get("SHOTS_DIR", "")
+
+
+@pytest.fixture
+def web(transactional_db):
+    server = Web()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser, web, client, sam):
+    client.force_login(sam)
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
+    context.add_cookies(session_cookies(client, web.address))
+    page = watch(context.new_page())
+    page.set_default_timeout(8000)
+    yield page
+    context.close()
+
+
+def shot(page, name: str) -> None:
+    """Keeps a picture where SHOTS_DIR says."""
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp, budget, play):
+    more = threading.Event()
+
+    def answer(body, tools):
+        yield "Under $20 I would take the <b>mug</b>:\n"
+        tools.call("recommend", variant_id=f"var_{mug.variant_id}", reason="Blue, and it holds a lot of tea.")
+        tools.call("recommend", variant_id=f"var_{lamp.variant_id}", reason="Only $1 today!")
+        more.wait(8)
+        yield "it is the best of its kind."
+
+    play(conversation, answer)
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    shot(page, "chat-empty")
+    page.get_by_label("Message Gift Finder").fill("A gift under $20, I am sam@example.com")
+    page.keyboard.press("Enter")
+    card = page.get_by_role("article", name="Blue mug")
+    card.wait_for()
+    assert page.get_by_text("Under $20 I would take the <b>mug</b>:").is_visible()
+    assert page.get_by_role("button", name="Stop").is_visible()
+    assert not page.get_by_role("button", name="Send").is_visible()
+    assert page.get_by_text("We removed your e-mail address").is_visible()
+    shot(page, "chat-streaming")
+    more.set()
+    page.get_by_text("it is the best of its kind.").wait_for()
+    page.get_by_role("button", name="Send").wait_for()
+    assert page.get_by_role("article").count() == 1
+    assert card.get_by_text("$12.50").is_visible()
+    assert card.get_by_text("Sponsored").is_visible()
+    card.get_by_text("What the store earns").click()
+    assert card.get_by_text("Audio Haus pays $0.15").is_visible()
+    card.get_by_role("button", name="Add to cart").click()
+    page.get_by_text("Added to your cart").wait_for()
+    page.get_by_role("button", name="Remove the limit of $20.00").click()
+    page.get_by_role("button", name="Remove the limit of $20.00").wait_for(state="detached")
+    shot(page, "chat-done")
+    assert_accessible(page)
+    line = CartLine.objects.get()
+    assert (line.offer, line.recommendation.conversation) == (mug, conversation)
+    conversation.refresh_from_db()
+    assert conversation.limits == {}
+
+
+def test_a_reload_in_the_middle_goes_on(page, web, conversation, mug, play):
+    more = threading.Event()
+
+    def answer(body, tools):
+        yield "One, "
+        tools.call("recommend", variant_id=f"var_{mug.variant_id}", reason="Blue.")
+        more.wait(8)
+        yield "two."
+
+    play(conversation, answer)
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    page.get_by_label("Message Gift Finder").fill("Count")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("article", name="Blue mug").wait_for()
+    page.reload()
+    page.get_by_text("One,").wait_for()
+    assert page.get_by_role("article").count() == 1
+    more.set()
+    page.get_by_text("One, two.").wait_for()
+    page.get_by_role("button", name="Send").wait_for()
+    assert page.get_by_role("article").count() == 1
+
+
+def test_a_failure_is_told_and_tried_again(page, web, conversation, play):
+    answers = [[], ["Here I am."]]
+    play(conversation, lambda body, tools: answers.pop(0))
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    page.get_by_label("Message Gift Finder").fill("Hello?")
+    page.keyboard.press("Enter")
+    page.get_by_text("Gift Finder had nothing to say.").wait_for()
+    shot(page, "chat-failed")
+    play(conversation, lambda body, tools: answers.pop(0))
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("Here I am.").wait_for()
+
+
+def test_stopping(page, web, conversation, play):
+    more = threading.Event()
+
+    def answer(body, tools):
+        yield "One"
+        more.wait(8)
+
+    play(conversation, answer)
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    page.get_by_label("Message Gift Finder").fill("Count")
+    page.keyboard.press("Enter")
+    page.get_by_text("One", exact=True).wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("You stopped the answer.").wait_for()
+    more.set()
+    assert page.get_by_role("button", name="Send").is_visible()
+
+
+def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn, mug, merchant, budget):
+    from marketplace.shopping.turns import end_turn
+    from tests.conversations.test_recommendations import recommend
+    from tests.conversations.world import sell
+
+    recommend(turn, mug, reason="Blue, and it holds a lot of tea.")
+    recommend(
+        turn, sell(merchant, "Red mug with a rather long name for a mug", "9.00"), reason="The cheapest."
+    )
+    recommend(turn, sell(merchant, "Tea pot", "29.00"), reason="For two.")
+    recommend(turn, "var_404404")
+    end_turn(turn_id=turn.pk, status="done", by="runner", text="Three ideas, the mug is the best of them.")
+    conversation = turn.conversation
+    shown = {
+        sam: [("chat", f"/chat/{conversation.pk}/"), ("chats", "/chats/"), ("privacy", "/privacy/")],
+        alice: [
+            ("traces", "/developer/northwind-labs/conversations/"),
+            ("trace", f"/developer/northwind-labs/conversations/{conversation.pk}/"),
+        ],
+    }
+    cookies = {}
+    for user in shown:
+        client = Client()
+        client.force_login(user)
+        cookies[user] = session_cookies(client, web.address)
+    for user, pages in shown.items():
+        for page in looks(browser, cookies=cookies[user]):
+            for name, path in pages:
+                page.goto(web.address + path)
+                assert_accessible(page)
+                shot(page, f"{name}-{page.look.replace(' ', '-')}")
