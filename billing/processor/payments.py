@@ -46,7 +46,14 @@ class ProcessorRefund:
     reference: str
 
 
+# docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, in minor units.
+_SMALLEST = {"USD": 50, "EUR": 50, "GBP": 30, "JPY": 50}
 _EXPAND = ["latest_charge.balance_transaction"]
+
+
+def smallest_payment(currency: str) -> Money:
+    """The least that the processor takes at once; nothing for a currency whose least is not known here."""
+    return Money.from_minor(_SMALLEST.get(currency, 0), currency)
 
 
 def create_payment(*, reference: str, amount: Money, metadata: Mapping[str, str] | None = None) -> Payment:

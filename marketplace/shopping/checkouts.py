@@ -22,7 +22,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, NotFound, Refused
 from agentstore.kit.money import Money
 from billing.processor.errors import ProcessorRefused, ProcessorUnavailable
-from billing.processor.payments import cancel_payment
+from billing.processor.payments import cancel_payment, smallest_payment
 from marketplace.catalog.offers import OfferFact, read_offers
 from marketplace.catalog.stock import return_stock, take_stock
 from marketplace.shopping.carts import lock_cart, problem_with
@@ -59,6 +59,12 @@ class AgeRestricted(Refused):
     """The shopper is not known to be old enough."""
 
     code = "age_restricted"
+
+
+class PaymentTooSmall(Refused):
+    """The total is less than a card can be charged."""
+
+    code = "payment_too_small"
 
 
 class CheckoutClosed(Conflict):
@@ -114,7 +120,8 @@ def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total:
     """Read prices and stock again, take the stock, and make one order per merchant.
 
     `agreed_total` is what the page showed. Raises CartChanged when it is not the total of now or the cart
-    is empty, DoesNotShip, AgeRestricted, OutOfStock, and Conflict when another tab has just opened one.
+    is empty, PaymentTooSmall, DoesNotShip, AgeRestricted, OutOfStock, and Conflict when another tab has just
+    opened one.
     """
     cart = lock_cart(shopper)
     lines = list(cart.lines.select_related("recommendation").order_by("offer_id"))
@@ -123,6 +130,9 @@ def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total:
     total = Money(sum(fact.price.micros * line.quantity for line, fact in bought), settings.STORE_CURRENCY)
     if not bought or total != agreed_total or Money.from_minor(total.minor, total.currency) != total:
         raise CartChanged("Your cart has changed.", hint="Look it through once more.", total=str(total))
+    least = smallest_payment(total.currency)
+    if total < least:
+        raise PaymentTooSmall(f"A card can be charged {least} or more.", hint="Add something to your cart.")
     if Checkout.objects.filter(shopper=shopper, status=Checkout.Status.OPEN).exists():
         raise Conflict("Another checkout of yours has just been opened.", hint="Go on there.")
     # In the order of offer ids, as take_stock asks for.
