@@ -300,8 +300,8 @@ UNFOLD = {
     # The store's indigo (assets/app.css), as the eleven steps that unfold wants.
     "COLORS": {
         "primary": {
-            "50": "#f1f1fd", "100": "#e4e4fb", "200": "#cfcff8", "300": "#b3b4f4", "400": "#a2a5ff", "500": "#7a79ec",
-            "600": "#4a46cc", "700": "#403bb5", "800": "#353195", "900": "#2c2a78", "950": "#1b1a4a",
+            "50": "#f1f1fd", "100": "#e4e4fb", "200": "#cfcff8", "300": "#b3b4f4", "400": "#a2a5ff",
+            "500": "#7a79ec", "600": "#4a46cc", "700": "#403bb5", "800": "#353195", "900": "#2c2a78", "950": "#1b1a4a",
         }
     },
 }  # fmt: skip

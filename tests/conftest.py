@@ -7,7 +7,7 @@ pytest_plugins = ["tests.cast", "tests.stack", "tests.look.browser"]
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """The ledger refuses TRUNCATE, by which Django empties the database after tests with transactions."""
-    if connection.settings_dict["NAME"] != connection.creation._get_test_db_name():
+    if connection.settings_dict["NAME"] != connection.settings_dict["TEST"]["NAME"]:
         return  # no test of this run uses the database, so none was made
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table in ("account", "journal", "entry"):

@@ -31,8 +31,9 @@ class DisclosedLine:
     def words(self) -> str:
         """The disclosure in one sentence."""
         if self.agent is None:
-            return "No agent brought this about; the store earned nothing on it."
-        return f"The store earned {self.store} and the developer of {self.agent.name} {self.developer} on it."
+            return "No agent brought this about; the store earned nothing on this sale."
+        developer = f"the developer of {self.agent.name} {self.developer}"
+        return f"The store earned {self.store} and {developer} on this sale."
 
 
 def disclosed_lines(order: Order) -> list[DisclosedLine]:

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from agentstore.demo.people import DEVELOPER, MERCHANT, OPERATOR, PASSWORD, SHOPPER, Person
 from agentstore.embedded.processes import wait_until
 from sandbox.engine.client import engine_client
-from tests.bundles import AGENTS, pack
+from tests.bundles import AGENTS, pack_agent
 from tests.look.axe import watch
 from tests.stack import StoreUnderTest
 
@@ -101,16 +100,11 @@ def publish_by_hand(page: Any, bundle: Path) -> str:
     page.get_by_role("button", name="Upload").click()
     page.wait_for_url("**/submissions/*/")
     page.get_by_text("Waiting for an operator").first.wait_for(timeout=240_000)
-    return page.url.rstrip("/").rsplit("/", 1)[1]
-
-
-def process_alive(pid: int) -> bool:
-    """Whether a process is still there."""
-    return psutil.pid_exists(pid)
+    return str(page.url).rstrip("/").rsplit("/", 1)[1]
 
 
 def packed(name: str, directory: Path) -> Path:
     """The bundle of a first-party agent as a file."""
     path = directory / f"{name}.zip"
-    path.write_bytes(pack(AGENTS / name))
+    path.write_bytes(pack_agent(name))
     return path

@@ -57,11 +57,12 @@ pytestmark = pytest.mark.urls(__name__)
 
 def session(mode):
     http = httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=ASGIHandler()),
+        transport=httpx.ASGITransport(app=ASGIHandler()),  # type: ignore[arg-type]  # Django types its scope as a dict
         base_url="http://testserver",
         headers={"Authorization": "Bearer good"},
     )
-    return Client(streamable_http_client("http://testserver/mcp", http_client=http), mode=mode)
+    channel = streamable_http_client("http://testserver/mcp", http_client=http)  # type: ignore[arg-type]  # same interface
+    return Client(channel, mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])

@@ -46,11 +46,12 @@ DOT_CLASSES = {
 }
 # The statuses of all rooms, and how each of them is to be taken.
 STATUS_TONES = {
-    "neutral": "archived cancelled closed draft ended expired inactive none organic paused retired withdrawn",
-    "info": "building candidate checking created held in_review new open pending processing queued received "
-    "review running scheduled starting submitted validating waiting warming",
-    "success": "accepted active approved available completed connected done fulfilled listed live paid "
-    "passed posted published ready settled succeeded verified",
+    "neutral": "archived cancelled closed draft ended expired inactive none organic paused retired stopped "
+    "withdrawn",
+    "info": "building candidate checking created held in_review new open pending processing queued "
+    "received review running scheduled starting submitted validating waiting warming",
+    "success": "accepted active approved available claimed completed connected done fulfilled listed live paid "
+    "passed posted published ready settled succeeded verified warm",
     "warning": "attention late partial partially_refunded quarantined refunded requires_action returned "
     "stale suspended unbilled",
     "error": "blocked canceled_by_processor dead disputed error failed lost overdue refused rejected "
