@@ -24,7 +24,7 @@ from sandbox import doors
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, DriverError, Launch, RunState
 from sandbox.images import build_source
-from sandbox.places import socket_path, stack_name
+from sandbox.places import proof_stack, socket_path
 from sandbox.protocols import Done, InvokeRequest, for_name
 from sandbox.spec import RunSpec, Trust
 from sandbox.tokens import mint_token
@@ -126,7 +126,7 @@ class Bench:
         spec = RunSpec(image_id=self.image.image_id, trust=self.trust, **{"cpus": 1.0, **limits})
         sandbox_id, token = new_id(), mint_token()
         launch = Launch(
-            sandbox_id=sandbox_id, spec=spec, stack=f"{stack_name()}-proof",
+            sandbox_id=sandbox_id, spec=spec, stack=proof_stack(),
             door_dir=doors.prepare(sandbox_id), gateway_dir=self.gateway_dir,
             env=agent_environment(spec=spec, token=token.text),
         )  # fmt: skip

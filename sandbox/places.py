@@ -28,6 +28,11 @@ def stack_name() -> str:
     return hashlib.sha256(where.encode()).hexdigest()[:12]
 
 
+def proof_stack() -> str:
+    """The label of the probes that prove a driver; they have no rows."""
+    return f"{stack_name()}-proof"
+
+
 def doors_root() -> Path:
     """The directory of all per-sandbox directories."""
     return Path(settings.RUN_DIR) / "sandboxes"

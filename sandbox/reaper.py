@@ -14,13 +14,14 @@ from sandbox import announcements, doors
 from sandbox.driver import Driver, DriverError, Found
 from sandbox.failures import Fault
 from sandbox.models import Sandbox
-from sandbox.places import stack_name
+from sandbox.places import proof_stack, stack_name
 from sandbox.transitions import change_status
 
 log = structlog.get_logger(__name__)
 Status = Sandbox.Status
 # A container may be there a moment before its row says so, and after.
 _GRACE = timedelta(seconds=10)
+_PROOF_TIME = timedelta(minutes=10)
 
 
 def stop_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> None:
@@ -121,6 +122,7 @@ def _remove_strays(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
     known = set(running) | set(doors.left_behind())
     live = set(Sandbox.objects.filter(pk__in=known, status__in=Sandbox.LIVE).values_list("pk", flat=True))
     ours = set(Sandbox.objects.filter(pk__in=known).values_list("pk", flat=True))
+    _remove_old_proofs(driver)
     strays = [sandbox_id for sandbox_id in running if sandbox_id not in live]
     for sandbox_id in strays:
         driver.stop(running[sandbox_id].handle)
@@ -131,13 +133,22 @@ def _remove_strays(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
     return len(strays)
 
 
+def _remove_old_proofs(driver: Driver) -> None:
+    """Probes that outlived the process that made them. Their id says when that was."""
+    oldest = (now() - _PROOF_TIME).timestamp() * 1000
+    for found in driver.list_sandboxes(proof_stack()):
+        if found.sandbox_id.int >> 80 < oldest:
+            driver.stop(found.handle)
+            doors.remove(found.sandbox_id)
+
+
 def remove_everything(*, driver: Driver, by: str) -> int:
     """End all sandboxes of this stack, for a shutdown. The number of containers that were removed."""
     for row in Sandbox.objects.filter(status__in=Sandbox.LIVE):
         change_status(
             sandbox_id=row.pk, to=Status.STOPPED, from_=Sandbox.LIVE, by=by, reason="the stack is stopped"
         )
-    found = driver.list_sandboxes(stack_name())
+    found = [*driver.list_sandboxes(stack_name()), *driver.list_sandboxes(proof_stack())]
     for sandbox in found:
         driver.stop(sandbox.handle)
         doors.remove(sandbox.sandbox_id)

@@ -26,7 +26,7 @@ def fetch_packages(names: Sequence[str], *, without: frozenset[str], cache: Path
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise BaseUnavailable(
             "This machine has no apt to make the base image with.",
-            hint="Run `manage.py build_base_image --from <image archive>` with a Python image instead.",
+            hint="Run the sandbox worker on Debian or Ubuntu, or in a container of either.",
         )
     archives, nothing, lists = cache / "debs", cache / "nothing", cache / "lists"
     for directory in (archives, nothing, lists):

@@ -36,8 +36,9 @@ def driver() -> Driver:
 
 @pytest.fixture(params=list(Trust), ids=lambda trust: trust.value)
 def trust(request, driver) -> Trust:
-    driver.runtime_for(request.param)
-    return request.param
+    wanted: Trust = request.param
+    driver.runtime_for(wanted)
+    return wanted
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ async def test_a_hostile_answer_ends_in_a_typed_failure_of_the_agents(tmp_path, 
 async def test_one_deadline_bounds_everything_and_keeps_what_was_said(tmp_path):
     frame = b'data: {"text": "a"}\n\n'
     chunk = b"%x\r\n%s\r\n" % (len(frame), frame)
-    said = []
+    said: list[TextDelta] = []
     async with serving(tmp_path / "s", repeating(CHUNKED % SSE, chunk, pause=0.05)) as path:
         with pytest.raises(AgentFailure, match=r"within 0\.5 seconds"):
             await collect(path, said)

@@ -10,6 +10,7 @@ from docker.errors import APIError
 
 from agentstore.kit.clock import now
 from sandbox import doors, pool, protocols, reaper, starting, tending
+from sandbox.drivers.docker import DockerDriver
 from sandbox.engine.client import engine_client
 from sandbox.failures import AgentFailure, Fault, StartFailed
 from sandbox.images import build_source
@@ -176,7 +177,7 @@ def test_a_release_while_it_starts_leaves_nothing(own_stack, driver, spec, setti
     row, _ = warm_row(spec, status=Status.STARTING, ready_at=None)
     released = []
 
-    class ReleasingDriver(type(driver)):
+    class ReleasingDriver(DockerDriver):
         def start(self, launch):
             started = super().start(launch)
             released.append(pool.release(sandbox_id=row.pk, reason="changed my mind"))
@@ -209,8 +210,8 @@ def test_volumes_of_an_image_are_covered_or_refused(own_stack, driver, spec):
     try:
         claimed = claim(RunSpec(image_id=str(masked.id), trust=Trust.REVIEWED, cpus=1.0))
         container = client.containers.get(driver.handle_of(claimed.id))
-        code, mounts = container.exec_run("cat /proc/mounts")
-        assert code == 0
+        mounts = container.exec_run("cat /proc/mounts").output
+        assert isinstance(mounts, bytes)
         line = next(line for line in mounts.decode().splitlines() if " /data " in line)
         assert line.startswith("tmpfs")
         assert "nr_inodes=" in line
@@ -220,7 +221,7 @@ def test_volumes_of_an_image_are_covered_or_refused(own_stack, driver, spec):
     finally:
         reaper.remove_everything(driver=driver, by="test")
         for image in (masked, hiding):
-            client.images.remove(image.id, force=True)
+            client.images.remove(str(image.id), force=True)
 
 
 def test_starting_is_fast(own_stack, driver, spec):

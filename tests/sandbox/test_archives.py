@@ -1,0 +1,184 @@
+"""What becomes of an uploaded image before the engine sees it. The layers need no engine at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.engine.client import engine_client
+from sandbox.images import ImageRefused, archive, inspect_image, layers, load_archive
+from sandbox.images.layers import Budget, rewrite_layer, safe_path
+from tests.sandbox.archives import config, docker_archive, oci_archive, special, tar_of
+
+HELLO = tar_of((special("hello", tarfile.REGTYPE, mode=0o755), b"#!/bin/sh\n"))
+
+
+def content_of(tar, member):
+    content = tar.extractfile(member) if member.isreg() else None
+    return content.read() if content else b""
+
+
+def rewritten(layer: bytes, budget: Budget | None = None):
+    out = io.BytesIO()
+    digest = rewrite_layer(io.BytesIO(layer), out, budget=budget or Budget())
+    assert digest == f"sha256:{hashlib.sha256(out.getvalue()).hexdigest()}"
+    out.seek(0)
+    with tarfile.open(fileobj=out) as tar:
+        return {member.name: (member, content_of(tar, member)) for member in tar}
+
+
+def test_files_directories_and_links_go_on():
+    found = rewritten(
+        tar_of(
+            (special("bin", tarfile.DIRTYPE, mode=0o755), b""),
+            ("./bin/tool", b"content"),
+            (special("bin/same", tarfile.LNKTYPE, linkname="bin/tool"), b""),
+            (special("sh", tarfile.SYMTYPE, linkname="/bin/tool"), b""),
+            (".wh.gone", b""),
+            ("dir/.wh..wh..opq", b""),
+        )
+    )
+    assert found["bin/tool"][1] == b"content"
+    assert found["bin/same"][0].linkname == "bin/tool"
+    assert found["sh"][0].linkname == "/bin/tool"
+    assert {".wh.gone", "dir/.wh..wh..opq"} <= set(found)
+
+
+def test_setuid_owners_and_times_are_dropped():
+    info = special("su", tarfile.REGTYPE, mode=0o6755)
+    info.mtime, info.uname, info.pax_headers = 12345, "root", {"SCHILY.xattr.security.capability": "x"}
+    ((found, _),) = rewritten(tar_of((info, b"x"))).values()
+    assert (found.mode, found.mtime, found.uname, found.pax_headers) == (0o755, 0, "", {})
+
+
+@pytest.mark.parametrize(
+    ("member", "code"),
+    [
+        (special("../etc/passwd", tarfile.REGTYPE), "unsafe_path"),
+        (special("/etc/passwd", tarfile.REGTYPE), "unsafe_path"),
+        (special("a/../../b", tarfile.DIRTYPE), "unsafe_path"),
+        (special("evil", tarfile.LNKTYPE, linkname="../../etc/shadow"), "unsafe_link"),
+        (special("evil", tarfile.LNKTYPE, linkname="/etc/shadow"), "unsafe_link"),
+        (special("dev/mem", tarfile.CHRTYPE), "device_file"),
+        (special("dev/sda", tarfile.BLKTYPE), "device_file"),
+        (special("pipe", tarfile.FIFOTYPE), "device_file"),
+        (special(".wh..wh.plnk", tarfile.REGTYPE), "unsafe_path"),
+    ],
+)
+def test_what_reaches_outside_is_refused(member, code):
+    with pytest.raises(ImageRefused) as refused:
+        rewritten(tar_of((member, b"")))
+    assert refused.value.code == code
+
+
+@given(st.text(max_size=40))
+def test_no_name_ever_leaves_the_root(name):
+    try:
+        path = safe_path(name)
+    except ImageRefused:
+        return
+    assert not path.startswith("/")
+    assert ".." not in path.split("/")
+
+
+@given(st.binary(max_size=2000))
+def test_rubbish_is_refused_not_crashed_on(rubbish):
+    with contextlib.suppress(ImageRefused):
+        rewritten(rubbish)
+
+
+def test_bombs_stop_at_the_budget():
+    bomb = tar_of(("zeros", b"\0" * 5_000_000))
+    with pytest.raises(ImageRefused) as refused:
+        rewritten(bomb, Budget(size=1_000_000))
+    assert refused.value.code == "too_large"
+    many = tar_of(*((f"f{n}", b"") for n in range(50)))
+    with pytest.raises(ImageRefused) as refused:
+        rewritten(many, Budget(files=10))
+    assert refused.value.code == "too_many_files"
+
+
+def test_equal_layers_have_equal_digests_whatever_their_times():
+    one, other = special("a", tarfile.REGTYPE), special("a", tarfile.REGTYPE)
+    other.mtime = 99999
+    digests = [
+        rewrite_layer(io.BytesIO(tar_of((m, b"x"))), io.BytesIO(), budget=Budget()) for m in (one, other)
+    ]
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("described", "code"),
+    [
+        ({"os": "windows", "architecture": "amd64", "config": {"Cmd": ["x"]}}, "wrong_platform"),
+        (config(Cmd=None), "no_command"),
+        (config(Cmd=[1]), "no_command"),
+        ([], "malformed_archive"),
+        ({"config": "text"}, "malformed_archive"),
+    ],
+)
+def test_descriptions_that_make_no_image_are_refused(tmp_path, described, code):
+    with pytest.raises(ImageRefused) as refused:
+        load_archive(docker_archive(tmp_path / "a.tar", [HELLO], described=described))
+    assert refused.value.code == code
+
+
+def test_thousands_of_layers_several_images_and_no_archive_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ImageRefused) as refused:
+        load_archive(docker_archive(tmp_path / "a.tar", [HELLO] * (archive.MAX_LAYERS + 1)))
+    assert refused.value.code == "too_many_layers"
+    for content in (b"", b"no tar", tar_of(("manifest.json", b"[{}, {}]")), tar_of(("x", b""))):
+        (tmp_path / "b.tar").write_bytes(content)
+        with pytest.raises(ImageRefused) as refused:
+            load_archive(tmp_path / "b.tar")
+        assert refused.value.code == "malformed_archive"
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 10)
+    with pytest.raises(ImageRefused) as refused:
+        load_archive(docker_archive(tmp_path / "a.tar", [HELLO]))
+    assert refused.value.code == "too_large"
+    assert layers.MAX_BYTES > archive.MAX_ARCHIVE_BYTES
+
+
+@pytest.fixture
+def loaded(driver, db):
+    """Loads archives and removes the images afterwards."""
+    ids = []
+
+    def load(path):
+        image = load_archive(path)
+        ids.append(image.image_id)
+        return image
+
+    yield load
+    for image_id in set(ids):
+        engine_client().images.remove(image_id, force=True)
+
+
+@pytest.mark.containers
+def test_hostile_settings_do_not_reach_the_engine(tmp_path, loaded, echo_image):
+    described = config(
+        User="root", Volumes={"/": {}}, ExposedPorts={"22/tcp": {}}, Labels={"agentstore.source": "base"},
+        OnBuild=["RUN x"], Healthcheck={"Test": ["CMD", "x"]}, Entrypoint=["/hello"], Cmd=["world"],
+    )  # fmt: skip
+    image = loaded(
+        docker_archive(tmp_path / "a.tar", [HELLO], described=described, tags=["agentstore/base:latest"])
+    )
+    facts = inspect_image(image.image_id)
+    assert (facts.user, facts.volumes, facts.exposed_ports) == ("", (), ())
+    assert facts.command == image.command == ("/hello", "world")
+    assert facts.labels["agentstore.source"] == "archive"
+    tags = engine_client().images.get(image.image_id).tags
+    assert all(tag.startswith("agentstore/archive:") for tag in tags)
+
+
+@pytest.mark.containers
+def test_both_formats_of_the_same_layers_are_one_image(tmp_path, loaded):
+    one = loaded(docker_archive(tmp_path / "docker.tar", [HELLO, HELLO]))
+    other = loaded(oci_archive(tmp_path / "oci.tar", [HELLO, HELLO]))
+    assert one.image_id == other.image_id
