@@ -16,7 +16,7 @@ from marketplace.ranking.scores import standings
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An agent's place (from 1) and why: score = posterior mean times gate; low, high: the mean's 95 % interval.
+    """An agent's place (from 1) and why: score = posterior mean times gate; low, high: the mean's interval.
 
     `volume` is the number of exposures behind it, `thin` that they are too few to show a number.
     """

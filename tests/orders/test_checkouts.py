@@ -151,6 +151,7 @@ def test_of_many_buyers_of_the_last_ones_none_gets_what_is_not_there(merchant):
     results: list[str] = []
 
     def buy(shopper: Shopper) -> None:
+        assert shopper.user
         try:
             checkouts.open_checkout(shopper=shopper, by=shopper.user, address=HOME, agreed_total=usd("10"))
             results.append("bought")

@@ -63,7 +63,7 @@ def test_from_card_to_order(page, card, processor):
     assert page.get(answer.url).url == where
     shown = text(page.get(where))
     assert "Brought about by Bargain Scout (bought from the agent's card)" in shown.replace("&#x27;", "'")
-    assert "The store earned $4.455 and the developer of Bargain Scout $10.395 on it." in shown
+    assert "The store earned $4.455 and the developer of Bargain Scout $10.395 on this sale." in shown
     assert order.number in text(page.get(reverse("shopping:orders")))
     assert "Your cart is empty" in text(page.get(reverse("shopping:cart")))
 

@@ -78,6 +78,7 @@ def list_agent(studio: Organization, name: str = "Bargain Scout", **fields: Any)
 
 def talk(shopper: Shopper, agent: Agent, prices: Any, **fields: Any) -> Conversation:
     """A conversation that came of a place in the store."""
+    assert agent.live_version
     seen = Exposure.objects.create(
         agent_id=agent.pk, surface="store", position=1, slot="ranked", propensity=1, examination=1,
         session_ref="session",
@@ -106,9 +107,11 @@ def check_out(shopper: Shopper, *goods: Offer | Recommendation, quantity: int = 
     for good in goods:
         card = good if isinstance(good, Recommendation) else None
         offer = good.offer if isinstance(good, Recommendation) else good
+        assert offer
         carts.add_to_cart(
             shopper=shopper, offer_id=offer.pk, quantity=quantity, recommendation_id=card.pk if card else None
         )
+    assert shopper.user
     return checkouts.start_checkout(
         shopper=shopper, by=shopper.user, address=HOME, agreed_total=carts.read_cart(shopper).total
     )
