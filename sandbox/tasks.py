@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 
 from celery import shared_task
+from django.db import OperationalError
 
 from sandbox import reaper, starting, tending
 from sandbox.driver import DriverError, NoDriver
@@ -16,9 +17,9 @@ from sandbox.drivers import chosen_driver, cleaning_driver
 from sandbox.models import Sandbox
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True, autoretry_for=(OperationalError,), max_retries=5, retry_backoff=1)
 def start_sandbox(sandbox_id: str) -> None:
-    """Start the sandbox of a row in `starting`."""
+    """Start the sandbox of a row in `starting`; again when the database went away in the middle."""
     try:
         driver = chosen_driver()
     except (DriverError, NoDriver) as none:
