@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import SHOPPER, containers_of, sign_in, wait
-from tests.e2e.test_story import conversation_of, fill_address, say, take_three, until_done
+from tests.e2e.test_story import conversation_of, fill_address, say, until_done
 from tests.stack import StoreUnderTest
 
 
@@ -92,14 +92,24 @@ def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     page.goto("/agents/slowpoke/")
     page.get_by_role("button", name="Start a conversation").click()
     page.wait_for_url("**/chat/**")
+    conversation = conversation_of(page)
     say(page, "Anything, briefly")
     page.locator("[data-card]").first.wait_for()
     until_done(page)
     card = page.locator("[data-card]").first
     card.get_by_role("button", name=re.compile("Add to cart")).click()
-    wait(lambda: bool(agents.sql("SELECT 1 FROM shopping_cartline")), "it is in the cart")
+    wait(
+        lambda: (
+            agents.sql(
+                "SELECT count(*) FROM shopping_cartline l JOIN shopping_recommendation r ON r.id = l.recommendation_id"
+                " WHERE r.conversation_id = %s",
+                [conversation],
+            )
+            == [(1,)]
+        ),
+        "it is in the cart",
+    )
     page.goto("/cart/")
-    take_three(page)
     page.get_by_role("link", name="Check out").click()
     sign_in(page, SHOPPER)
     page.goto("/checkout/")

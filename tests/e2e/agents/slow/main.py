@@ -10,9 +10,9 @@ from agentstore_sdk import Turn, serve
 
 def answer(turn: Turn) -> Iterator[str]:
     """One card, then a word every now and then; to the point when asked to be brief."""
-    products = turn.store.search_catalog("gift", currency=turn.currency, limit=10).products
-    variant = next(p.variants[0] for p in products if p.variants and p.variants[0].available)
-    turn.store.recommend(variant.id, reason="It is the first that I found.")
+    found = turn.store.call("search_catalog", query="", filters={"price": {"min": 200}, "available": True})
+    variant = next(product["variants"][0] for product in found["products"])
+    turn.store.recommend(variant["id"], reason="It is the first that I found.")
     yield "I found something."
     if "slowly" in turn.prompt:
         for _ in range(150):
