@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
@@ -54,7 +55,7 @@ class FeedReader:
                 yield from self._json_lines()
             else:
                 yield from self._table("\t" if self._format == FeedImport.Format.TSV else ",")
-        except (OSError, EOFError, gzip.zlib.error) as broken:  # type: ignore[attr-defined]  # re-exported at run time
+        except (OSError, EOFError, zlib.error) as broken:
             raise FeedUnreadable("The file is damaged: its compression cannot be read.") from broken
 
     def _lines(self) -> Iterator[str]:

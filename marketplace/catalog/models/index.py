@@ -32,7 +32,7 @@ class TextEmbedding(models.Model):
     computed_at = models.DateTimeField(default=now)
 
     class Meta:
-        # Catalogues are clusters of near-duplicates; pgvector's default construction (64) loses whole clusters.
+        # Catalogues are clusters of near-duplicates; pgvector's default construction (64) loses some whole.
         # Measured: docs/algorithms/search.md.
         indexes = [
             HnswIndex(

@@ -1,0 +1,198 @@
+"""Feeds from upload to report: atomic per item, resumable, idempotent, streaming."""
+
+import gzip
+import io
+import json
+import threading
+import tracemalloc
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+
+from marketplace.catalog.feeds import UnknownFormat, run_import, start_import
+from marketplace.catalog.feeds.reader import FeedReader
+from marketplace.catalog.feeds.runner import stalled_imports
+from marketplace.catalog.models import Category, FeedImport, IndexOutbox, Offer, Product, Variant
+from marketplace.catalog.stock import take_stock
+from tests.catalog.conftest import FEED
+
+ITEM = {"id": "x", "title": "X", "price": "1 USD", "availability": "in_stock"}
+HEADER = "id,title,price,availability,quantity\n"
+
+
+def counts(report):
+    return (report.accepted, report.changed, report.unchanged, report.refused)
+
+
+def lines(number, *, price="9.00 USD"):
+    return HEADER + "".join(f"i{n},Thing {n},{price},in_stock,4\n" for n in range(number))
+
+
+def test_variants_gather_in_products(shop):
+    tee = Product.objects.get(group_id="tee")
+    assert tee.title == "Cotton Tee"
+    assert [variant.title for variant in tee.variants.all()] == ["Blue / S", "Blue / M"]
+    assert tee.category == Category.objects.get(slug="clothing-shirts")
+    assert Category.objects.get(slug="clothing-shirts").parent == Category.objects.get(slug="clothing")
+    sale = Offer.objects.get(variant__item_id="tee-m")
+    assert (sale.price_micros, sale.list_price_micros) == (15_000_000, 20_000_000)
+    assert Offer.objects.get(variant__item_id="cam").ships_to == ["CA", "US"]
+
+
+def test_the_same_feed_again_changes_nothing(shop, load):
+    IndexOutbox.objects.all().delete()
+    assert counts(load(shop, FEED)) == (0, 0, 7, 0)
+    assert not IndexOutbox.objects.exists()
+
+
+def test_only_what_changed_is_changed_and_announced(shop, load):
+    IndexOutbox.objects.all().delete()
+    changed = FEED.replace("899.99 USD", "799.99 USD").replace("Desk Lamp", "Tall Lamp")
+    assert counts(load(shop, changed)) == (0, 2, 5, 0)
+    announced = set(IndexOutbox.objects.values_list("product_id", flat=True))
+    assert announced == set(Product.objects.filter(group_id__in=["cam", "lamp"]).values_list("pk", flat=True))
+
+
+def test_a_feed_says_what_is_true_and_so_sets_stock_back(shop, load, offer):
+    take_stock(offer_id=offer("cam").pk, quantity=1)
+    assert counts(load(shop, FEED)) == (0, 1, 6, 0)
+    assert offer("cam").stock == 2
+
+
+def test_refused_lines_come_back_with_line_and_reason(merchant, load):
+    feed = HEADER + (
+        'a,"Two\nlines",1 USD,in_stock,1\nb,,1 USD,in_stock,1\nc,C,x,in_stock,1\nd,D,1 USD,in_stock,1,extra\n'
+    )
+    report = load(merchant, feed)
+    assert counts(report) == (1, 0, 0, 3)
+    assert [(row.line, row.item_id, row.code) for row in report.refusals.all()] == [
+        (4, "b", "title_missing"),
+        (5, "c", "price_unreadable"),
+        (6, "", "too_many_cells"),
+    ]
+    assert [change.to_status for change in report.status_changes.all()] == ["waiting", "running", "done"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("f.tsv", b"id\ttitle\tprice\tavailability\nx\tX\t1 USD\tin_stock\n"),
+        ("f.csv", "\ufeffid,title,price,availability\nx,X,1 USD,in_stock\n".encode()),
+        (
+            "f.jsonl",
+            json.dumps({"id": "x", "title": "X", "price": "1 USD", "availability": "in_stock"}).encode(),
+        ),
+    ],
+)
+def test_formats(merchant, load, name, content, pack):
+    assert counts(load(merchant, pack(content), filename=name)) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"name,cost\n1,2\n", "lacks the columns id, price, availability"),
+        (gzip.compress(FEED.encode())[:60], "damaged"),
+        (b"id,title,price,availability\n" + b"x" * 1_000_002, "more than"),
+    ],
+    ids=["empty", "no header", "damaged", "endless line"],
+)
+def test_a_file_that_is_no_feed_fails_with_words(merchant, load, content, words):
+    report = load(merchant, content)
+    assert report.status == FeedImport.Status.FAILED
+    assert words in report.error
+
+
+def test_an_unknown_ending_is_refused_at_the_door(merchant):
+    with pytest.raises(UnknownFormat):
+        start_import(merchant=merchant, source=ContentFile(b"x", name="feed.xls"), by=None)
+
+
+def test_a_dead_worker_loses_and_doubles_nothing(merchant, load):
+    """Stopped between two batches, as by a kill, the import goes on behind the last one."""
+    started = start_import(
+        merchant=merchant, source=ContentFile(lines(25).encode(), name="f.csv"), by=None, enqueue=False
+    )
+    FeedImport.objects.filter(pk=started.pk).update(lines_read=11, accepted=10, status="running")
+    report = run_import(import_id=started.pk, batch=4)
+    assert counts(report) == (25, 0, 0, 0)
+    assert Variant.objects.count() == 15
+    assert counts(run_import(import_id=started.pk)) == (25, 0, 0, 0)
+
+
+def test_an_import_that_nobody_works_on_is_found(merchant):
+    started = start_import(
+        merchant=merchant, source=ContentFile(lines(1).encode(), name="f.csv"), by=None, enqueue=False
+    )
+    assert stalled_imports() == []
+    FeedImport.objects.filter(pk=started.pk).update(touched_at="2020-01-01T00:00Z")
+    assert stalled_imports() == [started.pk]
+
+
+def test_one_item_that_the_database_refuses_takes_no_other_with_it(merchant, load):
+    """A trigger stands for whatever PostgreSQL may object to."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.no_13() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.item_id = 'i13' THEN RAISE EXCEPTION 'thirteen'; END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER no_13 BEFORE INSERT ON catalog_variant FOR EACH ROW "
+            "EXECUTE FUNCTION pg_temp.no_13()"
+        )
+    report = load(merchant, lines(20))
+    assert counts(report) == (19, 0, 0, 1)
+    refusal = report.refusals.get()
+    assert (refusal.line, refusal.item_id, refusal.code) == (15, "i13", "not_storable")
+
+
+def test_the_last_line_of_an_item_wins(merchant, load):
+    report = load(merchant, HEADER + "a,A,1 USD,in_stock,1\nb,B,1 USD,in_stock,1\na,A,2 USD,in_stock,1\n")
+    assert counts(report) == (2, 1, 0, 0)
+    assert Offer.objects.get(variant__item_id="a").price_micros == 2_000_000
+
+
+def test_item_ids_are_a_merchants_own(merchant, load, mia):
+    from agentstore.identity.services import create_organization
+
+    other = create_organization(kind="merchant", name="Other House", owner=mia)
+    load(merchant, lines(3))
+    assert counts(load(other, lines(3, price="5.00 USD"))) == (3, 0, 0, 0)
+    assert Offer.objects.filter(merchant=merchant, price_micros=9_000_000).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_on_one_import_count_every_line_once(merchant):
+    started = start_import(
+        merchant=merchant, source=ContentFile(lines(60).encode(), name="f.csv"), by=None, enqueue=False
+    )
+
+    def work():
+        try:
+            run_import(import_id=started.pk, batch=5)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    report = FeedImport.objects.get(pk=started.pk)
+    while report.is_open:
+        report = run_import(import_id=started.pk, batch=5)
+    assert counts(report) == (60, 0, 0, 0)
+    assert Variant.objects.count() == 60
+
+
+def test_reading_takes_constant_memory():
+    def peak(number):
+        source = io.BytesIO(gzip.compress(lines(number).encode()))
+        tracemalloc.start()
+        assert sum(1 for _ in FeedReader(source, format="csv")) == number
+        _, top = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return top
+
+    assert peak(20_000) < peak(1_000) + 500_000
