@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Unavailable
@@ -181,6 +181,7 @@ def _warm(spec: RunSpec, tenant: str, claim_key: str) -> ClaimedSandbox | _Waiti
 @transaction.atomic
 def _take(spec: RunSpec, tenant: str, claim_key: str) -> Sandbox | None:
     """A warm one, claimed; else one that is on its way to be warm, promised."""
+    _one_at_a_time(claim_key)
     at = now()
     mine = Sandbox.objects.filter(tenant=tenant, spec_key=spec.fingerprint, claim_key="").select_for_update(
         skip_locked=True
@@ -197,6 +198,18 @@ def _take(spec: RunSpec, tenant: str, claim_key: str) -> Sandbox | None:
         row.claim_key = claim_key
         row.save(update_fields=["claim_key"])
     return row
+
+
+def _one_at_a_time(claim_key: str) -> None:
+    """Raises IntegrityError when another call with the key has got one by now.
+
+    Without the lock, the loser of two such calls would hold back a second warm one for the moment of its try,
+    and a third conversation would be told that there is none.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [claim_key])
+    if Sandbox.objects.filter(claim_key=claim_key, status__in=Sandbox.LIVE).exists():
+        raise IntegrityError("claimed by another call")
 
 
 def _new(spec: RunSpec, tenant: str, claim_key: str) -> _Waiting:

@@ -47,7 +47,7 @@ async def named_async(token):
     try:
         return await asandbox_for(token)
     finally:
-        await sync_to_async(connection.close)()
+        await sync_to_async(lambda: connection.close())()
 
 
 def in_threads(calls):
@@ -215,7 +215,7 @@ async def test_the_async_claim_is_the_same(run_dir):
         claimed = await pool.aclaim(spec=SPEC, tenant="version-1", claim_key="c", wait_seconds=1)
     assert claimed.id == row.pk
     assert await pool.arelease(sandbox_id=row.pk, reason="done")
-    await sync_to_async(connection.close)()
+    await sync_to_async(lambda: connection.close())()
 
 
 def test_tending_fills_to_the_floor_once_and_stops_the_rest(run_dir, settings):
