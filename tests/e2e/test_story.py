@@ -143,7 +143,7 @@ def until_done(page: Any) -> None:
 
 def conversation_of(page: Any) -> str:
     """The conversation's id, from the address."""
-    return page.url.split("/chat/")[1].split("/")[0]
+    return str(page.url).split("/chat/")[1].split("/")[0]
 
 
 def take_three(page: Any) -> None:
