@@ -10,7 +10,7 @@ from agentstore_sdk import Turn, serve
 
 def answer(turn: Turn) -> Iterator[str]:
     """One card, then a word every now and then; to the point when asked to be brief."""
-    found = turn.store.call("search_catalog", query="", filters={"price": {"min": 200}, "available": True})
+    found = turn.store.call("search_catalog", query="", filters={"price": {"min": 200, "max": 1500}})
     variant = next(product["variants"][0] for product in found["products"])
     turn.store.recommend(variant["id"], reason="It is the first that I found.")
     yield "I found something."
