@@ -78,6 +78,7 @@ def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp,
     shot(page, "chat-done")
     assert_accessible(page)
     line = CartLine.objects.get()
+    assert line.recommendation is not None
     assert (line.offer, line.recommendation.conversation) == (mug, conversation)
     conversation.refresh_from_db()
     assert conversation.limits == {}

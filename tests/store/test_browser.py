@@ -15,11 +15,15 @@ def test_pages_are_accessible(
     browser, live_server, client, sam, mia, shopper, card, processor, merchant, studio
 ):
     for name in ("Fit and Find", "Pantry Pilot", "Gift Whisperer"):
-        list_agent(studio, name, tagline="Asks three questions, then builds a full outfit.", categories=["home"])
+        list_agent(
+            studio, name, tagline="Asks three questions, then builds a full outfit.", categories=["home"]
+        )
     pay(check_out(shopper, card, sell(merchant, "Kettle", "20.00")))
     processor.deliver()
     order = Order.objects.get()
-    refunds.request_refund(order_id=order.pk, by=sam, reason="Too loud.", quantities={order.lines.all()[0].pk: 1})
+    refunds.request_refund(
+        order_id=order.pk, by=sam, reason="Too loud.", quantities={order.lines.all()[0].pk: 1}
+    )
     waiting = check_out(shopper, card)
     carts.add_to_cart(shopper=shopper, offer_id=sell(merchant, "Last one", "5", stock=1).pk)
     paths = [
