@@ -185,6 +185,8 @@ async def _converse(speech: Speech) -> None:
                 speech.add(event.text)
     finally:
         teller.cancel()
+        with suppress(asyncio.CancelledError):
+            await teller
     if not speech.text.strip() and not await in_thread(_has_cards, brief.turn_id):
         raise AgentFailure("The agent said nothing.", fault=Fault.AGENT, code="empty_answer")
 

@@ -46,7 +46,7 @@ def test_every_tool_and_refusal_is_described():
 def test_every_address_of_the_gateway_is_described():
     text = (GUIDES / "tools.md").read_text()
     for pattern in urlpatterns:
-        address = "/" + re.sub(r"<slug:(\w+)>", r"<\1>", str(pattern.pattern))
+        address = "/" + re.sub(r"<slug:(\w+)>", r"{\1}", str(pattern.pattern))
         assert address in text or address == "/healthz"
 
 
