@@ -137,7 +137,7 @@ def say(page: Any, text: str) -> None:
 
 def until_done(page: Any) -> None:
     """Wait until the agent's turn is over: the send button is back."""
-    page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    page.get_by_role("button", name="Stop").wait_for(state="hidden", timeout=90_000)
     page.get_by_role("button", name="Send").wait_for(state="visible")
 
 
