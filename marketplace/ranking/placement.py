@@ -34,8 +34,13 @@ class Place(Generic[A]):
     swapped: bool
 
 
-def arrange(ranked: Sequence[A], *, candidates: Collection[A], seed: str) -> list[Place[A]]:
-    """Places for agents given best first; `candidates` are those too new to have shown what they can."""
+def arrange(
+    ranked: Sequence[A], *, candidates: Collection[A], seed: str, window: slice = slice(None)
+) -> list[Place[A]]:
+    """Places for agents given best first; `candidates` are those too new to have shown what they can.
+
+    `window` cuts some positions out; the chances are those of the whole order all the same.
+    """
     dice = random.Random(hashlib.sha256(seed.encode()).digest())  # noqa: S311  (a layout, not a secret)
     chosen = [agent for agent in ranked if agent in candidates] if len(ranked) > 1 else []
     slot: int | None = None
@@ -59,7 +64,7 @@ def arrange(ranked: Sequence[A], *, candidates: Collection[A], seed: str) -> lis
             propensity=1 / len(chosen) if index == slot else chances(agent, index),
             swapped=pair is not None and index in (pair, pair + 1),
         )
-        for index, agent in enumerate(order)
+        for index, agent in list(enumerate(order))[window]
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from marketplace.ranking.models import Fit, Score
-from marketplace.ranking.posterior import Parameters, Posterior, Tally, in_category, overall
+from marketplace.ranking.posterior import Parameters, Posterior, in_category, overall
 
 # Below this many examined exposures a number would say more about chance than about the agent.
 THIN_EXAMINED: Final = 100.0
@@ -32,32 +33,41 @@ class Standing:
 
 
 def standings(*, agent_ids: Collection[UUID], category: str = "") -> dict[UUID, Standing]:
-    """Every asked agent's standing in a category (empty: over all), two queries however many agents."""
-    fit = Fit.objects.order_by("-fitted_at").first()
+    """Every asked agent's standing in a category (empty: over all) by the newest fit."""
+    fit = Fit.objects.order_by("-fitted_at").values_list("pk", flat=True).first()
     if fit is None:
-        parameters, found = Parameters(), {}
-    else:
-        parameters = Parameters(mu=fit.mu, a=fit.a, k=fit.k, category_means=fit.category_means)
-        rows = Score.objects.filter(fit=fit, agent_id__in=agent_ids, category__in={"", category})
-        found = {(row.agent_id, row.category): row for row in rows}
-    as_of = fit.fitted_at if fit else None
+        unseen = Standing(overall({}, Parameters()), 0.0, 0, 0, None)
+        return dict.fromkeys(agent_ids, unseen)
+    known = _known(fit, category)
+    missing = [agent for agent in agent_ids if agent not in known]
+    return {agent: known[agent] for agent in agent_ids if agent in known} | _unseen(fit, category, missing)
+
+
+@lru_cache(maxsize=64)
+def _known(fit_id: int, category: str) -> dict[UUID, Standing]:
+    """Everyone's standing in a category. A fit never changes once it is committed, so it is read once."""
+    as_of = Fit.objects.values_list("fitted_at", flat=True).get(pk=fit_id)
+    rows = Score.objects.filter(fit_id=fit_id, category=category).values_list(
+        "agent_id", "mean", "low", "high", "examined", "orders", "exposures"
+    )
     return {
-        agent: _standing(found.get((agent, category)), found.get((agent, "")), category, parameters, as_of)
-        for agent in agent_ids
+        agent: Standing(Posterior(mean, low, high), examined, orders, exposures, as_of)
+        for agent, mean, low, high, examined, orders, exposures in rows
     }
 
 
-def _standing(
-    own: Score | None, whole: Score | None, category: str, parameters: Parameters, as_of: datetime | None
-) -> Standing:
-    if own is not None:
-        posterior = Posterior(mean=own.mean, low=own.low, high=own.high)
-        return Standing(posterior, own.examined, own.orders, own.exposures, as_of)
+def _unseen(fit_id: int, category: str, agent_ids: Collection[UUID]) -> dict[UUID, Standing]:
+    """Agents without a look in the category: what their other categories say, else the prior."""
+    if not agent_ids:
+        return {}
+    fit = Fit.objects.get(pk=fit_id)
+    parameters = Parameters(mu=fit.mu, a=fit.a, k=fit.k, category_means=fit.category_means)
     if not category:
-        return Standing(overall({}, parameters), 0.0, 0, 0, as_of)
-    # Nothing seen in this category: what the others say of the agent, through a prior centred on it.
-    elsewhere = whole.mean if whole is not None else parameters.mu
-    centred = Parameters(
-        mu=elsewhere, a=parameters.a, k=parameters.k, category_means=parameters.category_means
-    )
-    return Standing(in_category({category: Tally()}, category, centred), 0.0, 0, 0, as_of)
+        return dict.fromkeys(agent_ids, Standing(overall({}, parameters), 0.0, 0, 0, fit.fitted_at))
+    whole = _known(fit_id, "")
+    found = {}
+    for agent in agent_ids:
+        elsewhere = whole[agent].posterior.mean if agent in whole else fit.mu
+        centred = replace(parameters, mu=elsewhere)
+        found[agent] = Standing(in_category({}, category, centred), 0.0, 0, 0, fit.fitted_at)
+    return found

@@ -60,7 +60,7 @@ class Listed:
 class Storefront:
     """One page of the store."""
 
-    page: Page[Ranked]
+    page: Page[int]
     listed: Sequence[Listed]
     total: int
 
@@ -87,16 +87,18 @@ def categories() -> list[tuple[str, str]]:
 
 def show_store(*, viewer: Viewer, query: str, category: str, page_number: str | None) -> Storefront:
     """A page of the store in its order, and a record of whom it showed where."""
-    found = _matching(query, category)
+    found = list(_matching(query, category).values_list("pk", flat=True))
+    page = Paginator(range(len(found)), PER_PAGE).get_page(page_number)
+    first = max(page.start_index() - 1, 0)
     ranked = rank_agents(
-        agent_ids=list(found.values_list("pk", flat=True)),
+        agent_ids=found,
         category=category,
         seed=f"{viewer.session_ref}:{category}",
         gates=gates(),
+        window=slice(first, first + PER_PAGE),
     )
-    page = Paginator(ranked, PER_PAGE).get_page(page_number)
-    agents = {agent.pk: agent for agent in live_agents().filter(pk__in=[r.agent_id for r in page])}
-    listed = [Listed(agents[r.agent_id], r) for r in page if r.agent_id in agents]
+    agents = {agent.pk: agent for agent in live_agents().filter(pk__in=[r.agent_id for r in ranked])}
+    listed = [Listed(agents[r.agent_id], r) for r in ranked if r.agent_id in agents]
     exposures.record_exposures(
         surface="search" if query else "category" if category else "store",
         session_ref=viewer.session_ref,
@@ -104,7 +106,7 @@ def show_store(*, viewer: Viewer, query: str, category: str, page_number: str | 
         category=category,
         shown=[_shown(item, viewer) for item in listed],
     )
-    return Storefront(page, listed, len(ranked))
+    return Storefront(page, listed, len(found))
 
 
 def _shown(item: Listed, viewer: Viewer) -> exposures.Shown:

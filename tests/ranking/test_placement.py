@@ -57,3 +57,11 @@ def test_logged_propensities_are_the_frequencies():
     assert swapped / rounds == pytest.approx(SWAP_SHARE, abs=0.003)
     for position in range(1, len(ranked) + 1):
         assert sum(p for (_, at, _), p in told.items() if at == position) == pytest.approx(1, abs=1e-9)
+
+
+@given(stores(), st.text(max_size=5), st.integers(0, 10), st.integers(0, 10))
+def test_a_page_is_a_cut_out_of_the_whole_order(store, seed, first, size):
+    ranked, new = store
+    window = slice(first, first + size)
+    whole = arrange(ranked, candidates=new, seed=seed)
+    assert arrange(ranked, candidates=new, seed=seed, window=window) == whole[window]
