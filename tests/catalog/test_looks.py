@@ -1,0 +1,60 @@
+"""Every page of the catalogue in a browser, at phone width in the dark and desk width in the light."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from PIL import Image
+
+from marketplace.catalog.models import FeedImport
+from tests.look.axe import assert_accessible, looks, session_cookies
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def orm_beside_the_browser(monkeypatch):
+    """Playwright's loop runs in this thread; Django would refuse the test's own queries beside it."""
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, offer, index):
+    report = load(indexed, "id,title,price,availability\nx,,1 USD,in_stock\n")
+    client.force_login(mia)
+    picture = io.BytesIO()
+    Image.new("RGB", (300, 200), "teal").save(picture, "PNG")
+    client.post(
+        reverse("catalog:offer-photo", args=[indexed.slug, offer("cam").pk]),
+        {"photo": SimpleUploadedFile("p.png", picture.getvalue())},
+    )
+    client.post(
+        reverse("catalog:offer", args=[indexed.slug, offer("cam").pk]),
+        {"price": "800", "stock": "2", "active": "on"},
+    )
+    waiting = FeedImport.objects.create(
+        merchant=indexed, filename="waiting.csv", file="feeds/none", format="csv", size=10
+    )
+    addresses = [
+        reverse("catalog:search"),
+        reverse("catalog:search") + "?q=camera&category=electronics&max=900",
+        reverse("catalog:search") + "?category=nowhere",
+        reverse("catalog:product", args=[offer("cam").variant.product.public_id]),
+        reverse("catalog:product", args=[offer("tee-m").variant.product.public_id]),
+        reverse("catalog:merchants"),
+        reverse("catalog:workspace", args=[indexed.slug]),
+        reverse("catalog:catalogue", args=[indexed.slug]),
+        reverse("catalog:offer", args=[indexed.slug, offer("cam").pk]),
+        reverse("catalog:imports", args=[indexed.slug]),
+        reverse("catalog:import", args=[indexed.slug, report.pk]),
+        reverse("catalog:import", args=[indexed.slug, waiting.pk]),
+    ]
+    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+        if page.look not in ("dark phone", "light desk"):
+            continue  # both themes and both widths are seen, without loading every page four times
+        for address in addresses:
+            page.goto(live_server.url + address)
+            assert_accessible(page)
