@@ -48,6 +48,17 @@ def start_background(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Ta
     return task
 
 
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Await something that must not be cancelled half-way: it goes on, though whoever awaits it is cancelled.
+
+    A command to Valkey is such a thing: its client takes a cancellation for a lost connection and swallows it.
+    """
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+    return await asyncio.shield(task)
+
+
 async def release_request_thread() -> None:
     """Give back the thread and the connections that Django's ASGI handler keeps for the present request.
 

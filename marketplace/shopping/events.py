@@ -21,6 +21,8 @@ import redis.asyncio
 import structlog
 from django.conf import settings
 
+from agentstore.kit.threads import unbroken
+
 log = structlog.get_logger(__name__)
 
 VERSION = 1
@@ -83,10 +85,14 @@ def tell(conversation_id: uuid.UUID, name: Name, **data: Any) -> None:
 
 async def atell(conversation_id: uuid.UUID, name: Name, **data: Any) -> None:
     """`tell` for coroutines."""
-    try:
+
+    async def send() -> None:
         async with async_client().pipeline(transaction=False) as pipeline:
             _append(pipeline, conversation_id, name, data)
             await pipeline.execute()
+
+    try:
+        await unbroken(send())
     except redis.RedisError:
         log.warning("event_not_told", conversation=str(conversation_id), event_name=str(name), exc_info=True)
 
@@ -101,14 +107,19 @@ def _append(pipeline: Any, conversation_id: uuid.UUID, name: Name, data: dict[st
 
 async def read_after(conversation_id: uuid.UUID, after: str, *, count: int = 500) -> list[Event]:
     """The events after a place in the stream, the oldest first."""
-    rows: Any = await async_client().xrange(stream_key(conversation_id), min=f"({after}", count=count)
-    return [_event(row) for row in rows]
+    return await _range(conversation_id, f"({after}", count)
 
 
 async def read_at(conversation_id: uuid.UUID, place: str, *, count: int) -> list[Event]:
     """The events from a place on, itself included."""
-    rows: Any = await async_client().xrange(stream_key(conversation_id), min=place, count=count)
-    return [_event(row) for row in rows]
+    return await _range(conversation_id, place, count)
+
+
+async def _range(conversation_id: uuid.UUID, start: str, count: int) -> list[Event]:
+    async def read() -> Any:
+        return await async_client().xrange(stream_key(conversation_id), min=start, count=count)
+
+    return [_event(row) for row in await unbroken(read())]
 
 
 def said(conversation_id: uuid.UUID, turn_id: uuid.UUID) -> str:

@@ -65,6 +65,7 @@ class Speech:
     first_event_ms: int | None = None
     _told: int = 0
     _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, piece: str) -> None:
         """Take a piece. Raises AgentFailure `answer_too_large`."""
@@ -76,11 +77,18 @@ class Speech:
         self._more.set()
 
     async def pass_on(self) -> None:
-        """Tell the pieces until cancelled."""
-        while True:
+        """Tell the pieces, the last ones too, until the speech is over."""
+        while not self._over.is_set():
             await self._more.wait()
             await self.flush()
-            await asyncio.sleep(_FLUSH_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), _FLUSH_SECONDS)
+        await self.flush()
+
+    def end(self) -> None:
+        """Nothing more will be said."""
+        self._over.set()
+        self._more.set()
 
     async def flush(self) -> None:
         """Tell what has not been told yet."""
@@ -123,7 +131,6 @@ async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
     guard = asyncio.create_task(_keep_lease(brief, work))
     try:
         await work
-        await speech.flush()
         await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.DONE, by="runner", text=speech.text,
             owner=brief.owner, first_event_ms=speech.first_event_ms,
@@ -135,7 +142,6 @@ async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
         with suppress(asyncio.CancelledError, Exception):
             await work
     except Exception as error:
-        await speech.flush()
         ended = await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
             owner=brief.owner, failure=_noted(error, brief), first_event_ms=speech.first_event_ms,
@@ -184,9 +190,8 @@ async def _converse(speech: Speech) -> None:
             if isinstance(event, TextDelta):
                 speech.add(event.text)
     finally:
-        teller.cancel()
-        with suppress(asyncio.CancelledError):
-            await teller
+        speech.end()
+        await teller
     if not speech.text.strip() and not await in_thread(_has_cards, brief.turn_id):
         raise AgentFailure("The agent said nothing.", fault=Fault.AGENT, code="empty_answer")
 

@@ -15,6 +15,7 @@ import redis
 import structlog
 
 from agentstore.kit import sse
+from agentstore.kit.threads import unbroken
 from marketplace.shopping import events
 from marketplace.shopping.events import ENDS_A_TURN, Event
 
@@ -24,6 +25,7 @@ HEARTBEAT_SECONDS = 15.0
 # A browser reconnects by itself; no stream, and no forgotten tab, lives for ever.
 _LIFE_SECONDS = 1800.0
 _RETRY_MILLISECONDS = 1000
+_AGAIN_SECONDS = 1.0
 
 
 class WakeUps:
@@ -46,15 +48,15 @@ class WakeUps:
             await self._listen()
             if first:
                 with suppress(redis.RedisError):
-                    await self._pubsub.subscribe(channel)
+                    await unbroken(self._pubsub.subscribe(channel))
         try:
             yield bell
         finally:
             self._waiting[channel].discard(bell)
             if not self._waiting[channel]:
                 del self._waiting[channel]
-                with suppress(redis.RedisError, asyncio.CancelledError):
-                    await self._pubsub.unsubscribe(channel)
+                with suppress(redis.RedisError):
+                    await unbroken(self._pubsub.unsubscribe(channel))
 
     async def close(self) -> None:
         """Stop listening; for event loops that end before their process does."""
@@ -66,24 +68,30 @@ class WakeUps:
     async def _listen(self) -> None:
         if self._listener is not None and not self._listener.done():
             return
+        await self._subscribe()
+        self._listener = asyncio.create_task(self._ring(), name="chat wake-ups")
+
+    async def _subscribe(self) -> None:
         self._pubsub = events.async_client().pubsub()
         with suppress(redis.RedisError):
-            # A subscription that stays, so that the connection is never without one.
-            await self._pubsub.subscribe("chat-wake", *self._waiting)
-        self._listener = asyncio.create_task(self._ring(self._pubsub), name="chat wake-ups")
+            # "chat-wake" stays, so that the connection is never without a subscription.
+            await unbroken(self._pubsub.subscribe("chat-wake", *self._waiting))
 
-    async def _ring(self, pubsub: Any) -> None:
-        try:
-            async for message in pubsub.listen():
-                channel = message["channel"]
-                name = channel.decode() if isinstance(channel, bytes) else str(channel)
-                for bell in self._waiting.get(name, ()):
-                    bell.set()
-        except redis.RedisError:
-            log.warning("wake_ups_lost", exc_info=True)
-        finally:
-            with suppress(redis.RedisError):
-                await pubsub.aclose()
+    async def _ring(self) -> None:
+        while True:
+            try:
+                async for message in self._pubsub.listen():
+                    channel = message["channel"]
+                    name = channel.decode() if isinstance(channel, bytes) else str(channel)
+                    for bell in self._waiting.get(name, ()):
+                        bell.set()
+            except redis.RedisError:
+                log.warning("wake_ups_lost", exc_info=True)
+            finally:
+                with suppress(redis.RedisError):
+                    await self._pubsub.aclose()
+            await asyncio.sleep(_AGAIN_SECONDS)
+            await self._subscribe()
 
 
 _wake_ups: WeakKeyDictionary[Any, WakeUps] = WeakKeyDictionary()

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+import uvloop
 from django.conf import settings
 from django.test import Client
 
@@ -44,7 +45,10 @@ class Web:
             await streams.close_wake_ups()
             await events.close_client()
 
-        asyncio.run(serve())
+        # The loop that the real process has.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self.loop = runner.get_loop()
+            runner.run(serve())
 
     def stop(self) -> None:
         self._server.should_exit = True
