@@ -84,6 +84,7 @@ def test_a_turn_that_is_cut_off_ends_and_keeps_what_it_showed(
     assert agents.call("tests.e2e.world.books")["sum"] == 0
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("names", [["worker"], ["web"], ["worker", "standin"]], ids="+".join)
 def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     people: Any, agents: StoreUnderTest, names: list[str]
