@@ -42,6 +42,7 @@ from agentstore.identity.services import create_organization  # noqa: E402
 from benchmarks.report import Report, parser  # noqa: E402
 from billing import budgets  # noqa: E402
 from marketplace.shopping.conversations import open_conversation  # noqa: E402
+from marketplace.shopping.events import last_event_id  # noqa: E402
 from marketplace.shopping.models import Shopper  # noqa: E402
 from marketplace.shopping.recommendations import recommend  # noqa: E402
 from marketplace.shopping.turns import end_turn, start_turn  # noqa: E402
@@ -110,7 +111,8 @@ def measure_turns(address: str, cookies: dict[str, str], conversation: Any, coun
     headers = {"X-CSRFToken": token, "Accept": "application/json"}
     browser = httpx.Client(base_url=address, cookies=cookies, headers=headers, timeout=30)
     base, taken = f"/chat/{conversation.pk}", []
-    with browser.stream("GET", f"{base}/events") as stream:
+    after = last_event_id(conversation.pk)
+    with browser.stream("GET", f"{base}/events", params={"after": after}) as stream:
         lines = stream.iter_lines()
         for _ in range(count):
             started = time.perf_counter()

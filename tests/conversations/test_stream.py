@@ -136,3 +136,19 @@ def test_idle_streams_hold_no_thread_and_no_connection(web, turn, sam):
     finally:
         for stream in open_streams:
             stream.__exit__(None, None, None)
+
+
+def test_turn_after_turn_all_is_told_and_ends(web, conversation, sam, play):
+    """An agent that is done at once: the end of its answer races with the telling of it."""
+    play(conversation, lambda body, tools: ["Hi", " there"])
+    browser = web.browser(sam)
+    for _ in range(15):
+        sent = browser.post(f"/chat/{conversation.pk}/messages", data={"text": "Hello"})
+        assert sent.status_code == 202
+        said = ""
+        with listening(browser, conversation.pk, after=sent.json()["after"]) as stream:
+            for event in stream:
+                said += event.data["text"] if event.name == "message.delta" else ""
+                if event.name.startswith("turn."):
+                    break
+        assert (said, event.name) == ("Hi there", "turn.done")

@@ -262,7 +262,7 @@ def gateway(django_db_setup, tmp_path_factory):
         except httpx.TransportError:
             return False
 
-    until(answers, seconds=30)
+    until(answers, seconds=60)
     yield address
     process.terminate()
     process.wait(10)
