@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from agentstore.kit.errors import StoreError
 from agentstore.kit.mcp import Toolbox, call_tool
+from agentstore.kit.text import storable
 from marketplace.gateway.auth import Caller
 from marketplace.gateway.limits import count_call
 from marketplace.shopping.models import ToolCall
@@ -52,7 +54,7 @@ def record_call(
     ToolCall.objects.create(
         conversation=caller.conversation,
         turn=caller.turn,
-        tool=tool[:40],
+        tool=storable(tool)[:40],
         transport=transport,
         arguments=shorten(dict(arguments)),
         outcome=outcome[:60],
@@ -64,13 +66,13 @@ def record_call(
 def shorten(value: Any, depth: int = _DEPTH) -> Any:
     """A JSON value cut down to what a person reads: texts, lists and depth have limits."""
     if isinstance(value, str):
-        clean = value.replace("\x00", "")
+        clean = storable(value)
         return clean if len(clean) <= _TEXT else clean[:_TEXT] + "…"
     if isinstance(value, dict):
         if depth == 0:
             return "{…}"
         return {
-            str(key)[:80].replace("\x00", ""): shorten(item, depth - 1)
+            storable(str(key)[:80]): shorten(item, depth - 1)
             for key, item in list(value.items())[:20]
         }
     if isinstance(value, list):
@@ -78,4 +80,6 @@ def shorten(value: Any, depth: int = _DEPTH) -> Any:
             return "[…]"
         cut = [shorten(item, depth - 1) for item in value[:_ITEMS]]
         return [*cut, f"… {len(value) - _ITEMS} more"] if len(value) > _ITEMS else cut
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value

@@ -43,9 +43,9 @@ class TurnView:
         return f"We removed your {kinds} before the agent saw this."
 
 
-def read_turns(conversation: Conversation, *, turn: Turn | None = None) -> list[TurnView]:
-    """All turns of a conversation, or one of them, the oldest first; five queries however many there are."""
-    turns = [turn] if turn is not None else list(conversation.turns.all())
+def read_turns(conversation: Conversation) -> list[TurnView]:
+    """All turns of a conversation, the oldest first; five queries however many there are."""
+    turns = list(conversation.turns.all())
     said: dict[object, dict[str, Message]] = defaultdict(dict)
     for message in Message.objects.filter(turn__in=turns):
         said[message.turn_id][message.role] = message
@@ -62,6 +62,12 @@ def read_turns(conversation: Conversation, *, turn: Turn | None = None) -> list[
         )
         for row in turns
     ]
+
+
+def begun(turn: Turn, *, agent_name: str) -> TurnView:
+    """A turn as it was when it began: asked, and nothing more."""
+    asked = turn.messages.get(role=Message.Role.SHOPPER)
+    return TurnView(turn=turn, agent_name=agent_name, asked=asked, answer=None, cards=[])
 
 
 def price_limit(conversation: Conversation) -> Money | None:

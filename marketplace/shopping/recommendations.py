@@ -12,6 +12,7 @@ from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid, Refused
 from agentstore.kit.ids import MalformedId, parse_public_id, public_id
+from agentstore.kit.text import storable
 from billing import fees, metering
 from billing.metering import PpcvOutcome
 from billing.pricing import fixed_terms
@@ -61,7 +62,7 @@ def recommend(
     Raises Invalid without a reason, NoTurn when the turn has ended. A refusal is a value, so that its
     record is kept.
     """
-    reason = reason.replace("\x00", "").strip()
+    reason, variant_id = storable(reason).strip(), storable(variant_id)
     if not reason:
         raise Invalid("A recommendation needs a reason.", hint="Say in a sentence why it suits the shopper.")
     turn = (

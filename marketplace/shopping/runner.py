@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 from django.conf import settings
 
+from agentstore.kit.text import storable
 from agentstore.kit.threads import in_thread, start_background
 from marketplace.publishing.specs import run_spec_for
 from marketplace.shopping import events, turns
@@ -71,7 +72,7 @@ class Speech:
         """Take a piece. Raises AgentFailure `answer_too_large`."""
         if self.first_event_ms is None:
             self.first_event_ms = int((time.monotonic() - self.started) * 1000)
-        self.text += piece
+        self.text += storable(piece)
         if len(self.text) > ANSWER_LETTERS:
             raise AgentFailure("The answer is too long.", fault=Fault.AGENT, code="answer_too_large")
         self._more.set()

@@ -14,6 +14,7 @@ from django.db.models import Max
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid
 from agentstore.kit.ids import new_id
+from agentstore.kit.text import storable
 from marketplace.publishing.models import Agent, Version
 from marketplace.shopping import events
 from marketplace.shopping.constraints import MAX_PRICE, stated_limit
@@ -55,7 +56,7 @@ def start_turn(*, conversation: Conversation, text: str) -> Turn:
     Notes the price limit that the message states. Raises Invalid for no text or too much of it,
     ConversationClosed, AgentNotServing when the agent was suspended since, TurnRunning.
     """
-    text = text.replace("\x00", "").strip()
+    text = storable(text).strip()
     if not text:
         raise Invalid("Write something first.")
     if len(text) > MESSAGE_LETTERS:
@@ -134,7 +135,7 @@ def end_turn(
     turn.save()
     if text:
         Message.objects.create(
-            conversation=turn.conversation, turn=turn, role=Message.Role.AGENT, text=text.replace("\x00", "")
+            conversation=turn.conversation, turn=turn, role=Message.Role.AGENT, text=storable(text)
         )
     shown = turn.recommendations.filter(status="shown").count()
     transaction.on_commit(lambda: _tell_end(turn, text=text, shown=shown, failure=failure))

@@ -5,6 +5,8 @@ document.addEventListener("alpine:init", () => {
     busy: false,
     source: null,
     after: "",
+    // What is told of a turn before the answer to its message has drawn it.
+    early: [],
 
     get idle() {
       return !this.busy;
@@ -58,9 +60,10 @@ document.addEventListener("alpine:init", () => {
         this.grow();
         this.$refs.suggestions?.remove();
         this.$refs.turns.insertAdjacentHTML("beforeend", data.html);
+        for (const draw of this.early.splice(0)) draw();
         document.getElementById("chat-limit").innerHTML = data.limit_html;
         window.htmx?.process(document.getElementById("chat-limit"));
-        this.currentTurn().scrollIntoView({ block: "start", behavior: this.motion() });
+        this.turn(data.turn).scrollIntoView({ block: "start", behavior: this.motion() });
         if (!this.source || this.source.readyState === EventSource.CLOSED) {
           this.after = data.after;
           this.follow();
@@ -104,7 +107,9 @@ document.addEventListener("alpine:init", () => {
       const on = (name, draw) =>
         this.source.addEventListener(name, (event) => {
           this.after = event.lastEventId;
-          draw(JSON.parse(event.data));
+          const data = JSON.parse(event.data);
+          if (this.turn(data.turn)) draw(data);
+          else this.early.push(() => draw(data));
         });
       on("status", (data) => this.say(data.turn, data.message));
       on("message.delta", (data) => this.addText(data.turn, data.text));

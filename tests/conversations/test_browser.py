@@ -169,3 +169,25 @@ def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn
                 page.goto(web.address + path)
                 assert_accessible(page)
                 shot(page, f"{name}-{page.look.replace(' ', '-')}")
+
+
+def test_turn_after_turn_no_card_is_lost(page, web, conversation, merchant, play):
+    """The stream is open from the first turn on and may be faster than the answer to the message."""
+    from tests.conversations.world import sell
+
+    offers = [sell(merchant, f"Mug {number}", "5.00") for number in range(4)]
+    told = iter(offers)
+
+    def answer(body, tools):
+        tools.call("recommend", variant_id=f"var_{next(told).variant_id}", reason="Round.")
+        yield "Another mug."
+
+    play(conversation, answer)
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    for number in range(4):
+        page.get_by_label("Message Gift Finder").fill("A mug")
+        page.keyboard.press("Enter")
+        page.get_by_role("article", name=f"Mug {number}").wait_for()
+        page.get_by_role("button", name="Send").wait_for()
+    assert page.get_by_role("article").count() == 4
+    assert page.get_by_text("Another mug.", exact=True).count() == 4

@@ -77,7 +77,7 @@ async def test_an_agent_is_told_what_was_said_before(conversation, play):
 
 
 async def test_hostile_text_stays_text(conversation, play):
-    await in_thread(play, conversation, lambda body, tools: ["<script>alert(1)</script>\x00 \u202e"])
+    await in_thread(play, conversation, lambda body, tools: ["<script>alert(1)</script>\x00 \u202e\ud800"])
     turn = await ask(conversation)
     assert turn.status == "done"
     message = await in_thread(lambda: Message.objects.get(role="agent"))

@@ -185,3 +185,21 @@ def test_the_profile_needs_consent_that_is_still_given(door, turn, shopper):
 def test_the_trace_is_shortened(door):
     door.call("recommend", {"variant_id": "var_1", "reason": "x" * 1900})
     assert len(ToolCall.objects.get().arguments["reason"]) < 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"variant_id": "var_\\ud800", "reason": "half a pair: \\udfff\\u0000"}',
+        '{"variant_id": "var_1", "reason": "x", "price": NaN}',
+        '{"variant_id": "var_1", "reason": "x", "\\ud800\\u0000": Infinity}',
+        '{"variant_id": "' + "9" * 4000 + '", "reason": "x"}',
+        '{"variant_id": {"a": [[[[[[[[]]]]]]]]}, "reason": 1e999}',
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_still_in_the_trace(door, arguments):
+    answer = Client().post(
+        "/v1/tools/recommend", arguments, content_type="application/json", headers=door.headers
+    )
+    assert answer.status_code in (400, 422)
+    assert ToolCall.objects.count() == 1

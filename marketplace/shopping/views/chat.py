@@ -19,7 +19,7 @@ from agentstore.kit.threads import in_thread
 from marketplace.publishing.listings import get_live_agent
 from marketplace.shopping import conversations, events, runner, streams, turns
 from marketplace.shopping.cards import cards_for
-from marketplace.shopping.chatlog import price_limit, read_turns
+from marketplace.shopping.chatlog import begun, price_limit, read_turns
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
 from marketplace.shopping.shoppers import find_shopper, get_shopper
 
@@ -81,24 +81,31 @@ async def post_message(request: HttpRequest, conversation_id: uuid.UUID) -> Http
     """Take a message and let its turn run on after this answer. A script gets JSON, a plain form the page."""
     wants_json = "application/json" in request.headers.get("Accept", "")
     try:
-        turn, answer = await in_thread(_begin, request, conversation_id)
+        conversation, turn, after = await in_thread(_begin, request, conversation_id)
     except StoreError as refused:
         if not wants_json:
             raise
         return JsonResponse(refused.as_problem(), status=refused.status)
     runner.start(turn)
-    if wants_json:
-        return JsonResponse(answer, status=202)
-    return redirect("shopping:chat", conversation_id)
+    if not wants_json:
+        return redirect("shopping:chat", conversation_id)
+    return JsonResponse(await in_thread(_drawn, request, conversation, turn, after), status=202)
 
 
-def _begin(request: HttpRequest, conversation_id: uuid.UUID) -> tuple[Turn, dict[str, Any]]:
+def _begin(request: HttpRequest, conversation_id: uuid.UUID) -> tuple[Conversation, Turn, str]:
     conversation = _mine(request, conversation_id)
     after = events.last_event_id(conversation.pk)
     turn = turns.start_turn(conversation=conversation, text=request.POST.get("text", ""))
+    return conversation, turn, after
+
+
+def _drawn(request: HttpRequest, conversation: Conversation, turn: Turn, after: str) -> dict[str, Any]:
+    """The new turn as the page inserts it, while the agent is at work already. It is drawn as it was begun:
+    whatever has come since is told by the stream, after `after`.
+    """
     conversation.refresh_from_db(fields=["limits"])
-    view = read_turns(conversation, turn=turn)[0]
-    return turn, {
+    view = begun(turn, agent_name=conversation.agent.name)
+    return {
         "turn": str(turn.pk),
         "after": after,
         "html": render_to_string("shop/chat_turn.html", {"view": view}, request=request),
