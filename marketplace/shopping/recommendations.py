@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
@@ -81,14 +82,20 @@ def recommend(
         return claim.refuse(
             Refusal(Code.MALFORMED_ID, malformed.message, "Use the ids that the catalogue tools return.")
         )
-    shown = Recommendation.objects.filter(conversation_id=conversation_id, status=Recommendation.Status.SHOWN)
-    earlier = shown.filter(variant_id=variant).first()
+    shown = list(
+        Recommendation.objects.filter(
+            Q(variant_id=variant) | Q(turn=turn),
+            conversation_id=conversation_id,
+            status=Recommendation.Status.SHOWN,
+        )
+    )
+    earlier = next((row for row in shown if row.variant_id == variant), None)
     if earlier is not None:
         return Outcome(earlier, already=True)
     grounded = ground(
         read_offer(variant_id=variant, offer_id=offer),
         constraints_in_force(turn.conversation),
-        shown_this_turn=shown.filter(turn=turn).count(),
+        shown_this_turn=len(shown),
     )
     if isinstance(grounded, Refusal):
         return claim.refuse(grounded)
