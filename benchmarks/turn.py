@@ -26,7 +26,8 @@ from urllib.parse import urlsplit
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
-os.environ["AGENTSTORE_RUN_DIR"] = tempfile.mkdtemp(prefix="as-")
+RUN_DIR = tempfile.TemporaryDirectory(prefix="as-")
+os.environ["AGENTSTORE_RUN_DIR"] = RUN_DIR.name
 
 import django  # noqa: E402  (after the environment that its settings read)
 
