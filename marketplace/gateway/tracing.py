@@ -71,10 +71,7 @@ def shorten(value: Any, depth: int = _DEPTH) -> Any:
     if isinstance(value, dict):
         if depth == 0:
             return "{…}"
-        return {
-            storable(str(key)[:80]): shorten(item, depth - 1)
-            for key, item in list(value.items())[:20]
-        }
+        return {storable(str(key)[:80]): shorten(item, depth - 1) for key, item in list(value.items())[:20]}
     if isinstance(value, list):
         if depth == 0:
             return "[…]"
