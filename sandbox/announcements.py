@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
+from agentstore.kit.threads import unbroken
 from sandbox.places import stack_name
 
 _KEEP_SECONDS = 30
@@ -63,8 +64,12 @@ def wait(sandbox_id: uuid.UUID | None, *, seconds: float) -> None:
 
 async def await_(sandbox_id: uuid.UUID | None, *, seconds: float) -> None:
     """`wait` for async callers."""
-    try:
+
+    async def listen() -> None:
         async with redis.asyncio.Redis.from_url(settings.VALKEY_URL) as client:
             await client.blpop([_key(sandbox_id)], timeout=seconds)
+
+    try:
+        await unbroken(listen())
     except redis.RedisError:
         await asyncio.sleep(min(seconds, 0.1))

@@ -114,11 +114,6 @@ def release_claim(*, claim_key: str, reason: str) -> bool:
     return row is not None and release(sandbox_id=row.pk, reason=reason)
 
 
-async def arelease(*, sandbox_id: uuid.UUID, reason: str) -> bool:
-    """`release` for async callers."""
-    return await sync_to_async(release)(sandbox_id=sandbox_id, reason=reason)
-
-
 def release_tenant(*, tenant: str, reason: str) -> int:
     """End all that a tenant has, claimed or not, and keep none warm any more. The number that were ended."""
     clear_target(tenant=tenant)

@@ -44,15 +44,10 @@ def sandbox_for(token: str) -> tuple[uuid.UUID, str]:
     """`(sandbox_id, claim_key)` of the claimed sandbox whose token this is. Raises InvalidToken."""
     found = _claimed(token).first() if _plausible(token) else None
     if found is None:
-        raise _refusal()
-    return found
-
-
-async def asandbox_for(token: str) -> tuple[uuid.UUID, str]:
-    """`sandbox_for` for async callers."""
-    found = await _claimed(token).afirst() if _plausible(token) else None
-    if found is None:
-        raise _refusal()
+        raise InvalidToken(
+            "This run token is not valid now.",
+            hint="A token counts from its conversation's start to its end.",
+        )
     return found
 
 
@@ -63,10 +58,4 @@ def _plausible(token: str) -> bool:
 def _claimed(token: str) -> QuerySet[Sandbox, tuple[uuid.UUID, str]]:
     return Sandbox.objects.filter(token_hash=digest_of(token), status=Sandbox.Status.CLAIMED).values_list(
         "id", "claim_key"
-    )
-
-
-def _refusal() -> InvalidToken:
-    return InvalidToken(
-        "This run token is not valid now.", hint="A token counts from its conversation's start to its end."
     )

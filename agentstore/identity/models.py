@@ -60,13 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
-    """Organizations, narrowed to those a person acts for."""
-
-    def for_user(self, user: Any) -> OrganizationQuerySet:
-        """Those of which the user is a member; none for nobody."""
-        if not getattr(user, "is_authenticated", False):
-            return self.none()
-        return self.filter(memberships__user=user)
+    """Organizations by kind."""
 
     def developers(self) -> OrganizationQuerySet:
         """Studios that publish agents."""

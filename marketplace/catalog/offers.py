@@ -85,11 +85,6 @@ def in_force(at: datetime | None = None) -> Q:
     )
 
 
-def buyable() -> QuerySet[Offer]:
-    """Offers that can be bought now: in force, in stock, of products not withheld."""
-    return Offer.objects.filter(in_force(), stock__gt=0, variant__product__status=Product.Status.ACTIVE)
-
-
 def _with_all() -> QuerySet[Offer]:
     return Offer.objects.select_related("merchant", "variant__product__category").prefetch_related(
         Prefetch("variant__product__media", queryset=Media.objects.order_by("position", "id"))

@@ -56,11 +56,6 @@ class Posterior:
     high: float
 
 
-def decay_weight(age_days: float) -> float:
-    """What an event of that age still counts: 1 at no age, a half every 60 days; the future counts as now."""
-    return float(0.5 ** (max(age_days, 0.0) / HALF_LIFE_DAYS))
-
-
 def theta(tallies: Mapping[str, Tally], parameters: Parameters, *, without: str | None = None) -> float:
     """θ_i: the agent's rate from all its categories but one (from all of them when None)."""
     others = [(c, t) for c, t in tallies.items() if c != without]

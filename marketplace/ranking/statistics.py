@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -62,14 +61,6 @@ def agent_statistics(agent_id: UUID) -> AgentStatistics:
         for row in rows
     )
     return _from_standing(whole, categories)
-
-
-def statistics_of(agent_ids: Collection[UUID], *, category: str = "") -> dict[UUID, AgentStatistics]:
-    """The same for many agents at once, without their categories."""
-    return {
-        agent: _from_standing(standing)
-        for agent, standing in standings(agent_ids=agent_ids, category=category).items()
-    }
 
 
 def _from_standing(standing: Standing, categories: tuple[CategoryStatistics, ...] = ()) -> AgentStatistics:

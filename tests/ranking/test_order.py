@@ -128,6 +128,23 @@ def test_what_is_younger_than_the_return_window_weighs_on_neither_side(history):
     assert (after.exposures, after.orders) == (before.exposures, before.orders)
 
 
+def test_sixty_days_halve_what_an_event_counts(db):
+    looked(A, 10, days_ago=40)
+    looked(B, 10, days_ago=100)
+    bought(A, days_ago=40)
+    bought(B, days_ago=100)
+    conversions.mature_conversions()
+    counted = fit.count_events(at=now())
+    younger, older = (sum_of(counted[agent]) for agent in (A, B))
+    assert older == pytest.approx([part / 2 for part in younger], rel=1e-3)
+
+
+def sum_of(rows):
+    """Conversions and examined exposures over all categories, decayed."""
+    tallies = [row.tally for row in rows.values()]
+    return [sum(tally.conversions for tally in tallies), sum(tally.examined for tally in tallies)]
+
+
 def test_excluded_looks_do_not_count(history):
     looked(A, 1_000, excluded="own organization")
     fit.fit_ranking()

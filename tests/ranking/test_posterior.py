@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.ranking.likelihood import fit_parameters
-from marketplace.ranking.posterior import Parameters, Tally, decay_weight, in_category, overall, theta
+from marketplace.ranking.posterior import Parameters, Tally, in_category, overall, theta
 
 counts = st.floats(0, 5_000, allow_nan=False)
 tallies = st.dictionaries(
@@ -21,15 +21,6 @@ parameters = st.builds(
     k=st.floats(1, 1e4),
     category_means=st.dictionaries(st.sampled_from(["toys", "audio"]), st.floats(0.1, 10)),
 )
-
-
-@given(st.floats(0, 3_000))
-def test_sixty_days_halve_what_an_event_counts(age):
-    assert decay_weight(age + 60) == pytest.approx(decay_weight(age) / 2)
-
-
-def test_the_future_counts_as_now():
-    assert decay_weight(-5) == decay_weight(0) == 1
 
 
 @given(tallies, parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +16,7 @@ from sandbox.failures import Fault, StartFailed
 from sandbox.models import PoolTarget, Sandbox
 from sandbox.places import socket_path
 from sandbox.spec import RunSpec, Trust
-from sandbox.tokens import InvalidToken, asandbox_for, sandbox_for
+from sandbox.tokens import InvalidToken, sandbox_for
 from sandbox.transitions import change_status
 from tests.sandbox.conftest import SOME_IMAGE
 from tests.sandbox.servers import listening, warm_row
@@ -43,13 +42,6 @@ def warm(*tenants, spec=SPEC):
         yield rows
 
 
-async def named_async(token):
-    try:
-        return await asandbox_for(token)
-    finally:
-        await sync_to_async(lambda: connection.close())()
-
-
 def in_threads(calls):
     def run(call):
         try:
@@ -69,7 +61,6 @@ def test_a_warm_one_is_claimed_and_named_by_its_token(run_dir):
         assert (claimed.id, claimed.was_warm) == (row.pk, True)
         assert claimed.socket_path == socket_path(row.pk)
         assert sandbox_for(token) == (row.pk, "conversation-1")
-        assert asyncio.run(named_async(token)) == (row.pk, "conversation-1")
         history = [(c.from_status, c.to_status, c.by) for c in row.changes.all()]
         assert history == [("warm", "claimed", "pool")]
 
@@ -214,7 +205,7 @@ async def test_the_async_claim_is_the_same(run_dir):
     with listening(socket_path(row.pk)):
         claimed = await pool.aclaim(spec=SPEC, tenant="version-1", claim_key="c", wait_seconds=1)
     assert claimed.id == row.pk
-    assert await pool.arelease(sandbox_id=row.pk, reason="done")
+    assert await sync_to_async(pool.release)(sandbox_id=row.pk, reason="done")
     await sync_to_async(lambda: connection.close())()
 
 

@@ -227,10 +227,6 @@ def _rating(text: str) -> Decimal | None:
     return round(value, 2)
 
 
-def _optional_instant(column: str, text: str) -> datetime | None:
-    return _instant(column, text) if text else None
-
-
 def _instant(column: str, text: str) -> datetime:
     try:
         read = datetime.fromisoformat(text.strip())

@@ -15,7 +15,7 @@ from marketplace.catalog.models import IndexOutbox, Product, TextEmbedding
 from marketplace.catalog.search.backend import IndexDocument
 from marketplace.catalog.search.embedder import get_embedder
 from marketplace.catalog.search.fulltext import get_fulltext
-from marketplace.catalog.texts import product_text, text_hash
+from marketplace.catalog.texts import product_text
 
 _LOCK: Final = 0x6361745F  # "cat_": the key of PostgreSQL's advisory lock for the index's writer
 DRAIN_ROWS: Final = 5_000
@@ -134,11 +134,6 @@ def text_of(product: Product) -> str:
     return product_text(
         title=product.title, brand=product.brand, category=names, description=product.description
     )
-
-
-def hash_of(product: Product) -> str:
-    """The key of a product's vector, by what it says now."""
-    return text_hash(text_of(product))
 
 
 def rebuild_index(*, progress: Callable[[int], None] = lambda done: None) -> int:
