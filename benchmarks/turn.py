@@ -51,6 +51,7 @@ from sandbox import protocols  # noqa: E402
 from sandbox.places import socket_path  # noqa: E402
 from tests.cast import person  # noqa: E402
 from tests.conversations import world  # noqa: E402
+from tests.database import database_url  # noqa: E402
 
 THREADS_ALTERNATIVE = """
 import sys, threading, redis, psutil, time
@@ -76,7 +77,7 @@ def own_database() -> Iterator[str]:
     old = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
-        yield "postgres://{USER}@{HOST}:{PORT}/{NAME}".format(**connection.settings_dict)
+        yield database_url()
     finally:
         connection.creation.destroy_test_db(old, verbosity=0)
 

@@ -17,8 +17,10 @@ from billing.accounts import developer_pending, merchant_receivable, platform_re
 from billing.models import Hold, Journal, UsageEvent
 from tests.billing.conftest import MERCHANT, STUDIO, converse
 from tests.billing.standin import ROOT
+from tests.database import database_url
 
 EVENTS = 1_500
+NAME = "poster"
 POSTER = """
 import django
 django.setup()
@@ -29,12 +31,15 @@ post_due_events(limit=25)
 
 
 def poster() -> subprocess.Popen[str]:
-    database = connection.settings_dict
-    url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**database).replace(":@", "@")
     return subprocess.Popen(
         [sys.executable, "-c", POSTER],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "agentstore.settings"},
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "PGAPPNAME": NAME,
+            "DJANGO_SETTINGS_MODULE": "agentstore.settings",
+        },
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -87,7 +92,8 @@ def settle_sessions() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid()"
+                " AND application_name = %s",
+                [NAME],
             )
             if cursor.fetchone()[0] == 0:
                 return

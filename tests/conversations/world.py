@@ -24,7 +24,6 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connection
 
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
@@ -39,6 +38,7 @@ from marketplace.shopping.turns import start_turn
 from sandbox.models import Sandbox
 from sandbox.places import socket_path
 from sandbox.tokens import mint_token
+from tests.database import database_url
 
 MANIFEST: dict[str, Any] = {
     "name": "Gift Finder",
@@ -242,10 +242,9 @@ def gateway(django_db_setup, tmp_path_factory):
     """The gateway as a process of its own, on a port; its address."""
     port = _free_port()
     logged = tmp_path_factory.mktemp("gateway") / "log"
-    database = connection.settings_dict
     environment = {
         **os.environ,
-        "DATABASE_URL": "postgres://{USER}@{HOST}:{PORT}/{NAME}".format(**database),
+        "DATABASE_URL": database_url(),
         "DJANGO_SETTINGS_MODULE": "agentstore.settings",
         "DATABASE_POOL_SIZE": "4",
         "GATEWAY_CALLS_PER_TURN": "40",
