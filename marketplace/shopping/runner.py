@@ -25,7 +25,7 @@ from marketplace.shopping.failures import INTERNAL, Failure, failure_of
 from marketplace.shopping.models import Message, Turn
 from sandbox import pool, protocols
 from sandbox.failures import AgentFailure, Fault
-from sandbox.pool import ClaimedSandbox, NoCapacity
+from sandbox.pool import ClaimedSandbox
 from sandbox.protocols import InvokeRequest, TextDelta
 from sandbox.spec import RunSpec
 
@@ -143,15 +143,10 @@ async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
         with suppress(asyncio.CancelledError, Exception):
             await work
     except Exception as error:
-        ended = await in_thread(
+        await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
             owner=brief.owner, failure=_noted(error, brief), first_event_ms=speech.first_event_ms,
         )  # fmt: skip
-        if ended and not isinstance(error, NoCapacity):
-            # An agent that failed may still be busy with this turn: the next one gets a fresh sandbox.
-            await in_thread(
-                pool.release_claim, claim_key=claim_key(brief.conversation_id), reason="its turn failed"
-            )
     finally:
         guard.cancel()
 

@@ -31,6 +31,7 @@ from marketplace.shopping.masking import mask
 from marketplace.shopping.models import Conversation, Message, Turn
 from sandbox import pool
 from sandbox.models import Sandbox
+from sandbox.pool import NoCapacity
 
 MESSAGE_LETTERS = 4000
 _IDLE = timedelta(minutes=10)
@@ -119,7 +120,8 @@ def end_turn(
 ) -> bool:  # fmt: skip
     """End a running turn, keep what the agent had said, and tell the page; False when it had ended before.
 
-    With `owner`, only while that owner holds the lease. What was shown or billed stays as it is.
+    With `owner`, only while that owner holds the lease. What was shown or billed stays as it is. A failed
+    turn gives its sandbox up in the same transaction, so that whoever is told and tries again gets a fresh one.
     """
     turn = Turn.objects.select_for_update(of=("self",)).select_related("conversation__agent").get(pk=turn_id)
     if turn.status != Turn.Status.RUNNING or (owner is not None and turn.lease_owner != owner):
@@ -133,6 +135,10 @@ def end_turn(
     if failure is not None:
         turn.fault, turn.failure = failure.fault, failure.code
     turn.save()
+    # The agent may still be busy with this turn; where there was no place, one may be on its way.
+    if failure is not None and failure.code != NoCapacity.code:
+        key = claim_key(turn.conversation_id)
+        pool.release_claim(claim_key=key, reason=f"its turn failed: {failure.code}")
     if text:
         Message.objects.create(
             conversation=turn.conversation, turn=turn, role=Message.Role.AGENT, text=storable(text)
@@ -185,7 +191,7 @@ def running_turn(conversation_id: uuid.UUID) -> Turn | None:
 
 
 def reap_turns() -> int:
-    """End the turns whose process is gone; how many. Their sandboxes go too: nobody reads them any more."""
+    """End the turns whose process is gone; how many."""
     lost = Turn.objects.filter(status=Turn.Status.RUNNING, lease_until__lt=now())[:200]
     ended = 0
     for turn in lost:
@@ -199,7 +205,6 @@ def reap_turns() -> int:
             owner=turn.lease_owner,
         ):
             ended += 1
-            pool.release_claim(claim_key=claim_key(turn.conversation_id), reason="its turn was lost")
     return ended
 
 
