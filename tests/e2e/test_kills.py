@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import SHOPPER, containers_of, sign_in, wait
-from tests.e2e.test_story import conversation_of, fill_address, say, until_done
+from tests.e2e.test_story import (
+    checkout_of,
+    conversation_of,
+    fill_address,
+    is_paid,
+    say,
+    until_done,
+    wait_for_cart,
+)
 from tests.stack import StoreUnderTest
 
 
@@ -84,7 +92,6 @@ def test_a_turn_that_is_cut_off_ends_and_keeps_what_it_showed(
     assert agents.call("tests.e2e.world.books")["sum"] == 0
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("names", [["worker"], ["web"], ["worker", "standin"]], ids="+".join)
 def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     people: Any, agents: StoreUnderTest, names: list[str]
@@ -99,17 +106,7 @@ def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     until_done(page)
     card = page.locator("[data-card]").first
     card.get_by_role("button", name=re.compile("Add to cart")).click()
-    wait(
-        lambda: (
-            agents.sql(
-                "SELECT count(*) FROM shopping_cartline l JOIN shopping_recommendation r ON r.id = l.recommendation_id"
-                " WHERE r.conversation_id = %s",
-                [conversation],
-            )
-            == [(1,)]
-        ),
-        "it is in the cart",
-    )
+    wait_for_cart(agents, conversation)
     page.goto("/cart/")
     page.get_by_role("link", name="Check out").click()
     sign_in(page, SHOPPER)
@@ -117,36 +114,28 @@ def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     fill_address(page)
     page.get_by_role("button", name="Go on to payment").click()
     page.locator("input[value=pm_card_visa]").check()
-    checkout = re.search(r"/checkout/([0-9a-f-]{36})/", page.url)
-    assert checkout
+    checkout = checkout_of(page)
     if "worker" in names:
         agents.kill("worker")
     page.get_by_role("button", name=re.compile("^Pay")).click(no_wait_after=True)
     wait(
-        lambda: (
-            agents.sql("SELECT payment_ref FROM shopping_checkout WHERE id = %s", [checkout[1]]) != [("",)]
-        ),
+        lambda: agents.sql("SELECT payment_ref FROM shopping_checkout WHERE id = %s", [checkout]) != [("",)],
         "the payment is with the processor",
     )
     for name in names:
         agents.kill(name)
     agents.start(names)
-    page.goto(f"/checkout/{checkout[1]}/")
+    page.goto(f"/checkout/{checkout}/")
     if page.get_by_role("button", name=re.compile("^Pay")).count():
         page.locator("input[value=pm_card_visa]").check()
         page.get_by_role("button", name=re.compile("^Pay")).click()
-    wait(
-        lambda: (
-            agents.sql("SELECT status FROM shopping_checkout WHERE id = %s", [checkout[1]]) == [("paid",)]
-        ),
-        "the order is paid",
-        seconds=120,
-    )
+    wait(lambda: is_paid(agents, checkout), "the order is paid", seconds=120)
     lines = agents.sql(
         "SELECT l.id FROM shopping_orderline l JOIN shopping_order o ON o.id = l.order_id"
         " WHERE o.checkout_id = %s",
-        [checkout[1]],
+        [checkout],
     )
+    assert lines
     for (line,) in lines:
         taxes = agents.sql(
             "SELECT count(*) FROM billing_usageevent WHERE kind = 'agent_tax' AND line_ref = %s",
@@ -156,7 +145,7 @@ def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     sales = agents.sql(
         "SELECT count(*) FROM billing_journal WHERE idempotency_key LIKE ANY (SELECT '%%' || id || '%%' FROM"
         " shopping_order WHERE checkout_id = %s) AND kind NOT LIKE '%%fee%%'",
-        [checkout[1]],
+        [checkout],
     )
     assert sales == [(1,)]
     assert agents.call("tests.e2e.world.books")["sum"] == 0

@@ -17,6 +17,8 @@ def test_an_agent_is_published_sells_something_and_everybody_gets_their_part(
     people: Any, store: StoreUnderTest, tmp_path: Any
 ):
     developer, operator, shopper = people(DEVELOPER), people(OPERATOR), people(None)
+    # The store is the session's: other tests may have left events and balances.
+    earlier = store.call("tests.e2e.world.books")
 
     submission = publish_by_hand(developer, packed("concierge", tmp_path))
     assert_accessible(developer)
@@ -39,10 +41,11 @@ def test_an_agent_is_published_sells_something_and_everybody_gets_their_part(
     sponsored = cards.filter(has_text="Sponsored")
     assert sponsored.count() >= 1
     assert_accessible(shopper)
+    shopper_conversation = conversation_of(shopper)
     shown = store.sql(
         "SELECT r.merchant_id, r.price_micros, r.sponsored, o.price_micros FROM shopping_recommendation r"
         " JOIN catalog_offer o ON o.id = r.offer_id WHERE r.status = 'shown' AND r.conversation_id = %s",
-        [conversation_of(shopper)],
+        [shopper_conversation],
     )
     assert shown
     assert all(claimed == true for _, claimed, _, true in shown)
@@ -50,7 +53,7 @@ def test_an_agent_is_published_sells_something_and_everybody_gets_their_part(
 
     cards.first.get_by_role("button", name=re.compile("Add to cart")).click()
     shopper.get_by_text(re.compile("cart", re.I)).first.wait_for()
-    wait(lambda: bool(store.sql("SELECT 1 FROM shopping_cartline")), "it is in the cart")
+    wait_for_cart(store, shopper_conversation)
     shopper.goto("/cart/")
     take_three(shopper)
     assert_accessible(shopper)
@@ -61,19 +64,17 @@ def test_an_agent_is_published_sells_something_and_everybody_gets_their_part(
     fill_address(shopper)
     assert_accessible(shopper)
     shopper.get_by_role("button", name="Go on to payment").click()
+    checkout = checkout_of(shopper)
     decline_once(shopper)
     shopper.locator("input[value=pm_card_visa]").check()
     shopper.get_by_role("button", name=re.compile("^Pay")).click()
-    wait(
-        lambda: store.sql("SELECT status FROM shopping_checkout") == [("paid",)],
-        "the webhook settled the order",
-    )
+    wait(lambda: is_paid(store, checkout), "the webhook settled the order")
     shopper.goto("/orders/")
     assert_accessible(shopper)
 
     [(order, total, merchant)] = store.sql(
-        "SELECT o.id, o.total_micros, o.merchant_id FROM shopping_order o"
-        " JOIN shopping_orderline l ON l.order_id = o.id WHERE o.status = 'paid'"
+        "SELECT id, total_micros, merchant_id FROM shopping_order WHERE status = 'paid' AND checkout_id = %s",
+        [checkout],
     )
     wait(
         lambda: all(event["status"] == "posted" for event in store.call("tests.e2e.world.books")["events"]),
@@ -81,20 +82,21 @@ def test_an_agent_is_published_sells_something_and_everybody_gets_their_part(
     )
     books = store.call("tests.e2e.world.books")
     assert books["sum"] == 0
-    ppcv = [event for event in books["events"] if event["kind"] == "ppcv"]
+    events = [event for event in books["events"] if event["conversation_ref"].endswith(shopper_conversation)]
+    ppcv = [event for event in events if event["kind"] == "ppcv"]
     assert len(ppcv) == len({row[0] for row in shown if row[2]})
-    [tax] = [event for event in books["events"] if event["kind"] == "agent_tax"]
+    [tax] = [event for event in events if event["kind"] == "agent_tax"]
     assert tax["base_micros"] == total
     assert tax["amount_micros"] in {apply_rate(total, 150_000), apply_rate(total, 80_000)}
-    for event in books["events"]:
+    for event in events:
         assert event["developer_share_micros"] == apply_rate(event["amount_micros"], SHARE_PPM)
-    fees = sum(event["amount_micros"] for event in books["events"])
-    shares = sum(event["developer_share_micros"] for event in books["events"])
-    balances = books["balances"]
-    assert total_of(balances, "platform_revenue") == -(fees - shares)
-    assert total_of(balances, "developer_pending") == -shares
-    assert balances[f"merchant_wallet org:{merchant}"] == -(total - tax["amount_micros"])
-    assert total_of(balances, "merchant_receivable") == sum(event["amount_micros"] for event in ppcv)
+    fees = sum(event["amount_micros"] for event in events)
+    shares = sum(event["developer_share_micros"] for event in events)
+    moved = {name: amount - earlier["balances"].get(name, 0) for name, amount in books["balances"].items()}
+    assert total_of(moved, "platform_revenue") == -(fees - shares)
+    assert total_of(moved, "developer_pending") == -shares
+    assert moved[f"merchant_wallet org:{merchant}"] == -(total - tax["amount_micros"])
+    assert total_of(moved, "merchant_receivable") == sum(event["amount_micros"] for event in ppcv)
 
     shopper.goto(f"/orders/{order}/")
     shopper.get_by_text("Concierge").first.wait_for()
@@ -151,6 +153,32 @@ def take_three(page: Any) -> None:
     page.get_by_label("Quantity").first.fill("3")
     page.get_by_role("button", name=re.compile("^Update")).first.click()
     page.wait_for_load_state()
+
+
+def wait_for_cart(store: StoreUnderTest, conversation: str) -> None:
+    """Until a card of the conversation is in a cart."""
+    wait(
+        lambda: (
+            store.sql(
+                "SELECT count(*) FROM shopping_cartline l JOIN shopping_recommendation r ON r.id = l.recommendation_id"
+                " WHERE r.conversation_id = %s",
+                [conversation],
+            )
+            == [(1,)]
+        ),
+        "it is in the cart",
+    )
+
+
+def checkout_of(page: Any) -> str:
+    """The checkout's id, from the address."""
+    page.wait_for_url(re.compile("/checkout/[0-9a-f-]{36}/"))
+    return str(page.url).split("/checkout/")[1].split("/")[0]
+
+
+def is_paid(store: StoreUnderTest, checkout: str) -> bool:
+    """Whether the store holds the checkout for paid."""
+    return store.sql("SELECT status FROM shopping_checkout WHERE id = %s", [checkout]) == [("paid",)]
 
 
 def fill_address(page: Any) -> None:
