@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests on PostgreSQL and Valkey of their own and on a container engine. Usage: scripts/test.sh [pytest's arguments]
-# DATABASE_URL and VALKEY_URL in the environment are used instead. TEST_SERVICES_DIR says where ours are kept.
+# TEST_WORKERS says how many run side by side (2; 0 for none). DATABASE_URL and VALKEY_URL in the environment are used
+# instead of our own servers. TEST_SERVICES_DIR says where ours are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,4 +22,4 @@ scripts/setup_engine.sh || {
 }
 "$python" -m agentstore.embedded start --throwaway --dir "$directory"
 export AGENTSTORE_SERVICES_ENV=$directory/services.env
-"$python" -m pytest "$@"
+"$python" -m pytest -n "${TEST_WORKERS:-2}" --dist loadgroup "$@"

@@ -17,8 +17,6 @@ from agentstore.demo.stack import MARK, StackError
 from agentstore.embedded.processes import port_is_free, wait_until
 from tests.stack import StoreUnderTest
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 def get_status(port: int, path: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
