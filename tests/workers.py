@@ -42,3 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         room = Path(item.path).relative_to(HERE).parts[0]
         item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their place: what collecting makes (a gzip holds the time) differs between the workers."""
+    return argname if isinstance(val, bytes) else None

@@ -135,7 +135,9 @@ def test_a_file_where_a_directory_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello", b"PK\3\4 not really", b"\x1f\x8b\x08 not really", gzip.compress(b"not a tar")]
+    "content",
+    [b"hello", b"PK\3\4 not really", b"\x1f\x8b\x08 not really", gzip.compress(b"not a tar")],
+    ids=["words", "false zip", "false gzip", "gzip of words"],
 )
 def test_what_is_no_archive(content, tmp_path):
     assert refused(content, tmp_path) in ("unknown_format", "malformed_archive", "empty_bundle")
