@@ -123,13 +123,14 @@ def direct_agent() -> Iterator[Path]:
 
 def direct_requests(rounds: int) -> list[float]:
     """As `requests`, without a sandbox."""
+    from sandbox.doors import LocalDoor
     from sandbox.protocols import InvokeRequest, for_name
 
     prompt = json.dumps({"attack": "read", "path": "/proc/self/comm"})
     request = InvokeRequest(prompt=prompt, messages=(), conversation="c", turn="t")
 
     async def ask(path: Path) -> None:
-        async for _ in for_name("http").invoke(path, request, 10):
+        async for _ in for_name("http").invoke(LocalDoor(path), request, 10):
             pass
 
     with direct_agent() as path:

@@ -48,6 +48,7 @@ from marketplace.shopping.models import Shopper  # noqa: E402
 from marketplace.shopping.recommendations import recommend  # noqa: E402
 from marketplace.shopping.turns import end_turn, start_turn  # noqa: E402
 from sandbox import protocols  # noqa: E402
+from sandbox.doors import LocalDoor, local_door  # noqa: E402
 from sandbox.places import socket_path  # noqa: E402
 from tests.cast import person  # noqa: E402
 from tests.conversations import world  # noqa: E402
@@ -132,7 +133,7 @@ def wait_for(lines: Iterator[str], wanted: str) -> None:
             return
 
 
-def measure_direct(path: Path, conversation: Any, count: int) -> list[float]:
+def measure_direct(door: LocalDoor, conversation: Any, count: int) -> list[float]:
     """Milliseconds to the first words when the agent's socket is asked with no platform between."""
     request = protocols.InvokeRequest(
         prompt="A gift", messages=(), conversation=str(conversation.pk), turn="1"
@@ -140,7 +141,7 @@ def measure_direct(path: Path, conversation: Any, count: int) -> list[float]:
 
     async def once() -> float:
         started = time.perf_counter()
-        async for _ in protocols.for_name("http").invoke(path, request, 10):
+        async for _ in protocols.for_name("http").invoke(door, request, 10):
             break
         return (time.perf_counter() - started) * 1000
 
@@ -220,7 +221,7 @@ def run(quick: bool) -> Report:
         cookies = signed_in(conversation.shopper.user)
         measure_turns(address, cookies, conversation, 5)
         taken = measure_turns(address, cookies, conversation, turns)
-        direct = measure_direct(socket_path(row.pk), conversation, turns)
+        direct = measure_direct(local_door(row.pk), conversation, turns)
         own = percentile(taken, 0.95) - percentile(direct, 0.5)
         add("turn: message to first words, p50", statistics.median(taken), "ms")
         add("turn: message to first words, p95", percentile(taken, 0.95), "ms")

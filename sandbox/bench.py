@@ -24,7 +24,7 @@ from sandbox import doors
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, DriverError, Launch, RunState
 from sandbox.images import build_source
-from sandbox.places import proof_stack, socket_path
+from sandbox.places import proof_stack
 from sandbox.protocols import Done, InvokeRequest, for_name
 from sandbox.spec import RunSpec, Trust
 from sandbox.tokens import mint_token
@@ -51,7 +51,7 @@ class Probe:
 
     async def _answer(self, prompt: str, deadline: float) -> str:
         request = InvokeRequest(prompt=prompt, messages=(), conversation="probe", turn="probe")
-        async for event in for_name("http").invoke(socket_path(self.id), request, deadline):
+        async for event in for_name("http").invoke(doors.local_door(self.id), request, deadline):
             if isinstance(event, Done):
                 return event.text
         raise AssertionError("a protocol's last event is Done")
@@ -143,7 +143,7 @@ class Bench:
     def _await_ready(self, sandbox_id: uuid.UUID, spec: RunSpec) -> None:
         until = time.monotonic() + spec.start_seconds
         while time.monotonic() < until:
-            if asyncio.run(for_name("http").is_ready(socket_path(sandbox_id), 2)):
+            if asyncio.run(for_name("http").is_ready(doors.local_door(sandbox_id), 2)):
                 return
             time.sleep(_LOOK_SECONDS)
         raise DriverError(f"The probe did not start: {doors.read_log(sandbox_id)[-200:]}")

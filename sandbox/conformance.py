@@ -17,7 +17,7 @@ from sandbox import doors
 from sandbox.bench import Bench, Probe
 from sandbox.driver import Finding
 from sandbox.failures import AgentFailure
-from sandbox.places import SANDBOX_UID, door_dir, socket_path
+from sandbox.places import SANDBOX_UID, door_dir
 from sandbox.spec import MIB
 
 Check = Callable[[Bench], Finding]
@@ -188,7 +188,7 @@ def refuses_swapped_socket(bench: Bench) -> Finding:
     """A link in the socket's place is not followed: the host's own sockets stay out of reach."""
     with bench.probe() as probe:
         probe.ask("swap_socket", target=str(bench.gateway_dir / "gateway.sock"))
-        answering = doors.is_answering(socket_path(probe.id))
+        answering = doors.local_door(probe.id).is_answering()
     return _finding("refuses_swapped_socket", not answering, "the link was not followed")
 
 

@@ -1,4 +1,5 @@
-"""The per-sandbox directory: the agent's socket and its log, written by a program that we do not trust.
+"""The per-sandbox directory: the agent's socket and its log, written by a program that we do not trust; and the
+door through which the platform speaks to an agent.
 
 The directory is a small tmpfs of its own where we may mount one, so that nothing in it can fill the host's
 disk. What lies in it is opened without following links and looked at before it is used: the agent can put
@@ -7,6 +8,7 @@ anything there.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -15,14 +17,65 @@ import socket
 import stat
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sandbox.failures import AgentFailure, Fault
-from sandbox.places import LOG_NAMES, SANDBOX_UID, door_dir, doors_root
+from sandbox.places import LOG_NAMES, SANDBOX_UID, door_dir, doors_root, socket_path
 
 _SIZE = "size=1m,nr_inodes=32"
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MNT_DETACH = 2
+_READ_AHEAD = 32 * 1024
+
+
+class Door(Protocol):
+    """Where one sandbox's agent listens for us, wherever it runs."""
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A fresh connection to the agent, of which nothing was read or written yet.
+
+        Raises AgentFailure `sandbox_gone` when nobody listens, `unsafe_socket` when the agent put something else
+        in its socket's place.
+        """
+
+    def is_answering(self) -> bool:
+        """Whether somebody accepts connections: the relay ends with the agent. Takes well under 1 ms on this
+        host.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDoor:
+    """A sandbox of this host: its Unix socket, looked at anew before each use."""
+
+    path: Path
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See `Door`."""
+        with open_socket(self.path) as name:
+            try:
+                return await asyncio.open_unix_connection(name, limit=_READ_AHEAD)
+            except OSError as refused:
+                raise AgentFailure(
+                    "The agent's sandbox does not answer.", fault=Fault.AGENT, code="sandbox_gone"
+                ) from refused
+
+    def is_answering(self) -> bool:
+        """See `Door`."""
+        try:
+            with open_socket(self.path) as name, socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(0.5)
+                connection.connect(name)
+                return True
+        except (AgentFailure, OSError):
+            return False
+
+
+def local_door(sandbox_id: uuid.UUID) -> LocalDoor:
+    """The door of a sandbox that runs on this host."""
+    return LocalDoor(socket_path(sandbox_id))
 
 
 def prepare(sandbox_id: uuid.UUID) -> Path:
@@ -101,19 +154,6 @@ def open_socket(path: Path | str) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def is_answering(path: Path | str) -> bool:
-    """Whether somebody accepts connections at the socket: the relay ends with the agent. Takes well under
-    1 ms.
-    """
-    try:
-        with open_socket(path) as name, socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(0.5)
-            connection.connect(name)
-            return True
-    except (AgentFailure, OSError):
-        return False
 
 
 def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:

@@ -44,5 +44,5 @@ def door_dir(sandbox_id: uuid.UUID) -> Path:
 
 
 def socket_path(sandbox_id: uuid.UUID) -> Path:
-    """Where the sandbox's relay listens for us. The agent can replace it: open it by `doors.connect` only."""
+    """Where the sandbox's relay listens for us. The agent can replace it: open it by `doors.open_socket` only."""
     return door_dir(sandbox_id) / SOCKET_NAME

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -16,10 +15,10 @@ from django.db import IntegrityError, connection, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Unavailable
-from sandbox import announcements, capacity, dispatch, doors
+from sandbox import announcements, capacity, dispatch
+from sandbox.doors import Door, local_door
 from sandbox.failures import Fault, StartFailed
 from sandbox.models import PoolTarget, Sandbox
-from sandbox.places import socket_path
 from sandbox.spec import RunSpec
 from sandbox.transitions import change_status, record_change
 
@@ -45,7 +44,7 @@ class ClaimedSandbox:
     """A sandbox that is the caller's until `release`. `was_warm` is False for one that had to be started."""
 
     id: uuid.UUID
-    socket_path: Path
+    door: Door
     protocol: str
     turn_seconds: float
     was_warm: bool
@@ -155,7 +154,7 @@ def _held(spec: RunSpec, tenant: str, claim_key: str) -> ClaimedSandbox | _Waiti
         raise ClaimConflict("This claim is bound to a sandbox of another tenant or spec.")
     if row.status == Status.STARTING:
         return _Waiting(row.pk)
-    if not doors.is_answering(socket_path(row.pk)):
+    if not local_door(row.pk).is_answering():
         _bury(row.pk)
         return None
     Sandbox.objects.filter(pk=row.pk).update(last_used_at=now())
@@ -166,7 +165,7 @@ def _warm(spec: RunSpec, tenant: str, claim_key: str) -> ClaimedSandbox | _Waiti
     while (row := _take(spec, tenant, claim_key)) is not None:
         if row.status == Status.STARTING:
             return _Waiting(row.pk)
-        if doors.is_answering(socket_path(row.pk)):
+        if local_door(row.pk).is_answering():
             dispatch.enqueue_tending()
             return _claimed(row, was_warm=True)
         _bury(row.pk)
@@ -225,7 +224,7 @@ def _bury(sandbox_id: uuid.UUID) -> None:
 def _claimed(row: Sandbox, *, was_warm: bool) -> ClaimedSandbox:
     spec = row.run_spec
     return ClaimedSandbox(
-        id=row.pk, socket_path=socket_path(row.pk), protocol=spec.protocol,
+        id=row.pk, door=local_door(row.pk), protocol=spec.protocol,
         turn_seconds=spec.turn_seconds, was_warm=was_warm,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from sandbox.contract import agent_environment
 from sandbox.driver import Driver, Launch, RunState
 from sandbox.failures import Fault, StartFailed
 from sandbox.models import Sandbox
-from sandbox.places import socket_path, stack_name
+from sandbox.places import stack_name
 from sandbox.tokens import mint_token
 from sandbox.transitions import record_change
 
@@ -90,11 +90,11 @@ async def _until_ready(row: Sandbox, driver: Driver) -> None:
     """Returns when the agent answers. Raises StartFailed."""
     spec = row.run_spec
     speak = protocols.for_name(spec.protocol)
-    path = socket_path(row.pk)
+    door = doors.local_door(row.pk)
     began = looked = time.monotonic()
     pause = _FIRST_LOOK
     while (spent := time.monotonic() - began) < spec.start_seconds:
-        if await speak.is_ready(path, min(_PING_SECONDS, spec.start_seconds - spent)):
+        if await speak.is_ready(door, min(_PING_SECONDS, spec.start_seconds - spent)):
             return
         if time.monotonic() - looked > _STATE_EVERY:
             looked = time.monotonic()

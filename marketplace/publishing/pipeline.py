@@ -167,7 +167,7 @@ def _start(submission: Submission) -> None:
         _record(submission, "starts_in_time", True, detail, since=started)
         asked = time.monotonic()
         adapter = protocols.for_name(spec.protocol)
-        if not async_to_sync(adapter.is_ready)(claimed.socket_path, _PING_SECONDS):
+        if not async_to_sync(adapter.is_ready)(claimed.door, _PING_SECONDS):
             raise _failed(
                 submission, "answers_ping", f"No healthy answer within {_PING_SECONDS:g} s.", since=asked
             )

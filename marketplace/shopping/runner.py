@@ -179,9 +179,7 @@ async def _converse(speech: Speech) -> None:
     sandbox = await _claim(brief)
     teller = asyncio.create_task(speech.pass_on())
     try:
-        answer = protocols.for_name(brief.protocol).invoke(
-            sandbox.socket_path, brief.request, sandbox.turn_seconds
-        )
+        answer = protocols.for_name(brief.protocol).invoke(sandbox.door, brief.request, sandbox.turn_seconds)
         async for event in answer:
             if isinstance(event, TextDelta):
                 speech.add(event.text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from agentstore.kit.errors import Invalid
+from sandbox.doors import Door
 
 
 class UnsupportedProtocol(Invalid):
@@ -53,18 +53,16 @@ class Done:
 
 
 class AgentProtocol(Protocol):
-    """One way to speak to an agent over its Unix socket, as bounded as `protocols.client`."""
+    """One way to speak to an agent through its door, as bounded as `protocols.client`."""
 
     name: str
 
-    async def is_ready(self, socket_path: Path | str, deadline: float) -> bool:
+    async def is_ready(self, door: Door, deadline: float) -> bool:
         """Whether the agent answers that it can take a turn, within `deadline` seconds. Never raises
         AgentFailure.
         """
 
-    def invoke(
-        self, socket_path: Path | str, request: InvokeRequest, deadline: float
-    ) -> AsyncIterator[TextDelta | Done]:
+    def invoke(self, door: Door, request: InvokeRequest, deadline: float) -> AsyncIterator[TextDelta | Done]:
         """The agent's answer as it comes; the last event is `Done`.
 
         `deadline` is in seconds from the call and bounds all of it, whatever the agent sends meanwhile.

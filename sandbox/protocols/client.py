@@ -11,12 +11,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import h11
 
-from sandbox.doors import open_socket
+from sandbox.doors import Door
 from sandbox.failures import AgentFailure, Fault
 
 HEADER_BYTES = 16 * 1024
@@ -64,7 +63,7 @@ class Answer:
 
 @asynccontextmanager
 async def exchange(
-    socket_path: Path | str,
+    door: Door,
     *,
     deadline: float,
     method: str,
@@ -79,13 +78,7 @@ async def exchange(
     """
     try:
         async with asyncio.timeout(deadline):
-            with open_socket(socket_path) as name:
-                try:
-                    reader, writer = await asyncio.open_unix_connection(name, limit=2 * _READ_BYTES)
-                except OSError as refused:
-                    raise AgentFailure(
-                        "The agent's sandbox does not answer.", fault=Fault.AGENT, code="sandbox_gone"
-                    ) from refused
+            reader, writer = await door.connect()
             try:
                 yield await _send(reader, writer, method, target, body, headers or {})
             finally:

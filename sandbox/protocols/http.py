@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from sandbox.doors import Door
 from sandbox.failures import AgentFailure
 from sandbox.protocols.base import Done, InvokeRequest, TextDelta
 from sandbox.protocols.client import Answer, agent_failed, exchange
@@ -25,10 +25,10 @@ class HttpProtocol:
 
     name = "http"
 
-    async def is_ready(self, socket_path: Path | str, deadline: float) -> bool:
+    async def is_ready(self, door: Door, deadline: float) -> bool:
         """200 to GET /ping, with a JSON `status` that starts with "Healthy" where there is one."""
         try:
-            async with exchange(socket_path, deadline=deadline, method="GET", target="/ping") as answer:
+            async with exchange(door, deadline=deadline, method="GET", target="/ping") as answer:
                 if answer.status != 200:
                     return False
                 body = await answer.read(_SMALL)
@@ -39,12 +39,12 @@ class HttpProtocol:
         return isinstance(status, str) and status.lower().startswith("healthy")
 
     async def invoke(
-        self, socket_path: Path | str, request: InvokeRequest, deadline: float
+        self, door: Door, request: InvokeRequest, deadline: float
     ) -> AsyncIterator[TextDelta | Done]:
         """One turn. Raises AgentFailure."""
         said = list[str]()
         async with exchange(
-            socket_path, deadline=deadline, method="POST", target="/invocations", body=asdict(request),
+            door, deadline=deadline, method="POST", target="/invocations", body=asdict(request),
             headers={"Accept": "text/event-stream, application/json", SESSION_HEADER: request.conversation},
         ) as answer:  # fmt: skip
             await expect_success(answer)

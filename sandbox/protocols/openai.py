@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
+from sandbox.doors import Door
 from sandbox.failures import AgentFailure
 from sandbox.protocols.base import Done, InvokeRequest, TextDelta
 from sandbox.protocols.client import agent_failed, exchange
@@ -19,18 +19,18 @@ class OpenAIProtocol:
 
     name = "openai"
 
-    async def is_ready(self, socket_path: Path | str, deadline: float) -> bool:
+    async def is_ready(self, door: Door, deadline: float) -> bool:
         """Any answer below 500 to GET /v1/models: such servers differ in what they offer beside
         completions.
         """
         try:
-            async with exchange(socket_path, deadline=deadline, method="GET", target="/v1/models") as answer:
+            async with exchange(door, deadline=deadline, method="GET", target="/v1/models") as answer:
                 return answer.status < 500
         except AgentFailure:
             return False
 
     async def invoke(
-        self, socket_path: Path | str, request: InvokeRequest, deadline: float
+        self, door: Door, request: InvokeRequest, deadline: float
     ) -> AsyncIterator[TextDelta | Done]:
         """One turn; `user` carries the conversation's id. Raises AgentFailure."""
         said = list[str]()
@@ -42,7 +42,7 @@ class OpenAIProtocol:
             "metadata": {"turn": request.turn, "locale": request.locale, "currency": request.currency},
         }
         async with exchange(
-            socket_path, deadline=deadline, method="POST", target="/v1/chat/completions", body=body,
+            door, deadline=deadline, method="POST", target="/v1/chat/completions", body=body,
             headers={"Accept": "text/event-stream, application/json"},
         ) as answer:  # fmt: skip
             await expect_success(answer)

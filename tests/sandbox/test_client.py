@@ -8,6 +8,7 @@ import time
 import pytest
 
 from sandbox import protocols
+from sandbox.doors import LocalDoor
 from sandbox.failures import AgentFailure, Fault
 from sandbox.protocols import Done, InvokeRequest, Message, TextDelta, UnsupportedProtocol
 from tests.sandbox.servers import answer, repeating, saying, serving
@@ -21,11 +22,11 @@ SSE = STREAM.encode()
 
 
 async def invoke(path, *, protocol="http", deadline=5.0):
-    return [event async for event in protocols.for_name(protocol).invoke(path, REQUEST, deadline)]
+    return [event async for event in protocols.for_name(protocol).invoke(LocalDoor(path), REQUEST, deadline)]
 
 
 async def collect(path, said):
-    async for event in protocols.for_name("http").invoke(path, REQUEST, 0.5):
+    async for event in protocols.for_name("http").invoke(LocalDoor(path), REQUEST, 0.5):
         said.append(event)
 
 
@@ -124,11 +125,11 @@ async def test_openai_streams_and_answers_whole(tmp_path):
 
 async def test_readiness_is_never_an_exception(tmp_path):
     http = protocols.for_name("http")
-    assert not await http.is_ready(tmp_path / "nothing", 1)
+    assert not await http.is_ready(LocalDoor(tmp_path / "nothing"), 1)
     for body, ready in ((b'{"status": "Healthy"}', True), (b'{"status": "Starting"}', False), (b"ok", True)):
         path = tmp_path / f"{len(body)}"
         async with serving(path, saying(answer(body))):
-            assert await http.is_ready(path, 1) is ready
+            assert await http.is_ready(LocalDoor(path), 1) is ready
 
 
 def test_an_unknown_protocol_is_refused_with_those_there_are():

@@ -16,10 +16,10 @@ from tests.sandbox.servers import listening
 
 def test_a_socket_that_is_listened_on_answers(run_dir):
     sandbox_id = new_id()
-    assert not doors.is_answering(socket_path(sandbox_id))
+    assert not doors.local_door(sandbox_id).is_answering()
     with listening(socket_path(sandbox_id)):
-        assert doors.is_answering(socket_path(sandbox_id))
-    assert not doors.is_answering(socket_path(sandbox_id))
+        assert doors.local_door(sandbox_id).is_answering()
+    assert not doors.local_door(sandbox_id).is_answering()
 
 
 def test_a_link_to_the_hosts_own_socket_is_not_followed(run_dir):
@@ -28,7 +28,7 @@ def test_a_link_to_the_hosts_own_socket_is_not_followed(run_dir):
     door_dir(sandbox_id).mkdir(parents=True)
     with listening(precious):
         socket_path(sandbox_id).symlink_to(precious)
-        assert not doors.is_answering(socket_path(sandbox_id))
+        assert not doors.local_door(sandbox_id).is_answering()
         with pytest.raises(AgentFailure), doors.open_socket(socket_path(sandbox_id)):
             pytest.fail("the link was followed")
 
@@ -38,7 +38,7 @@ def test_neither_is_a_link_in_the_directorys_place(run_dir):
     with listening(other / "agent.sock"):
         door_dir(sandbox_id).parent.mkdir(parents=True)
         door_dir(sandbox_id).symlink_to(other)
-        assert not doors.is_answering(socket_path(sandbox_id))
+        assert not doors.local_door(sandbox_id).is_answering()
 
 
 def test_what_is_no_socket_is_unsafe(run_dir):
@@ -55,7 +55,7 @@ def test_a_strangers_socket_is_unsafe(run_dir):
     sandbox_id = new_id()
     with listening(socket_path(sandbox_id)):
         os.chown(socket_path(sandbox_id), 12345, 12345)
-        assert not doors.is_answering(socket_path(sandbox_id))
+        assert not doors.local_door(sandbox_id).is_answering()
 
 
 def test_a_swap_between_check_and_use_changes_nothing(run_dir):

@@ -9,7 +9,7 @@ import pytest
 from docker.errors import APIError
 
 from agentstore.kit.clock import now
-from sandbox import doors, pool, protocols, reaper, starting, tending
+from sandbox import pool, protocols, reaper, starting, tending
 from sandbox.drivers.docker import DockerDriver
 from sandbox.engine.client import engine_client
 from sandbox.failures import AgentFailure, Fault, StartFailed
@@ -29,7 +29,7 @@ def ask(claimed, prompt, deadline=10.0):
     request = InvokeRequest(prompt=prompt, messages=(), conversation="c", turn="t")
 
     async def run():
-        events = protocols.for_name(claimed.protocol).invoke(claimed.socket_path, request, deadline)
+        events = protocols.for_name(claimed.protocol).invoke(claimed.door, request, deadline)
         return [event async for event in events][-1]
 
     return asyncio.run(run())
@@ -89,7 +89,7 @@ def test_an_agent_that_dies_is_replaced_for_the_next_turn(own_stack, driver, spe
         ask(first, "die")
     assert died.value.fault is Fault.AGENT
     until = time.monotonic() + 10
-    while doors.is_answering(first.socket_path):
+    while first.door.is_answering():
         assert time.monotonic() < until, "the relay outlives its agent"
     second = claim(spec)
     assert second.id != first.id

@@ -12,6 +12,7 @@ from django.db import connection
 
 from agentstore.kit.clock import now
 from sandbox import announcements, pool, tending
+from sandbox.doors import local_door
 from sandbox.failures import Fault, StartFailed
 from sandbox.models import PoolTarget, Sandbox
 from sandbox.places import socket_path
@@ -59,7 +60,7 @@ def test_a_warm_one_is_claimed_and_named_by_its_token(run_dir):
             sandbox_for(token)
         claimed = claim()
         assert (claimed.id, claimed.was_warm) == (row.pk, True)
-        assert claimed.socket_path == socket_path(row.pk)
+        assert claimed.door == local_door(row.pk)
         assert sandbox_for(token) == (row.pk, "conversation-1")
         history = [(c.from_status, c.to_status, c.by) for c in row.changes.all()]
         assert history == [("warm", "claimed", "pool")]
