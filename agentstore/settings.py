@@ -261,8 +261,13 @@ BUNDLE_MAX_UNPACKED_BYTES = env.int("BUNDLE_MAX_UNPACKED_BYTES", 2 * 2**30)
 BUNDLE_MAX_FILES = env.int("BUNDLE_MAX_FILES", 10_000)
 AGENT_MAX_MEMORY_MB = env.int("AGENT_MAX_MEMORY_MB", 512)
 AGENT_MAX_CPU = env.float("AGENT_MAX_CPU", 1.0)
+AGENT_MAX_PROCESSES = env.int("AGENT_MAX_PROCESSES", 256)
+AGENT_MAX_OPEN_FILES = env.int("AGENT_MAX_OPEN_FILES", 4096)
+AGENT_MAX_DISK_MB = env.int("AGENT_MAX_DISK_MB", 256)
 AGENT_MAX_START_SECONDS = env.int("AGENT_MAX_START_SECONDS", 30)
 AGENT_MAX_TURN_SECONDS = env.int("AGENT_MAX_TURN_SECONDS", 60)
+AGENT_MAX_ANSWER_KB = env.int("AGENT_MAX_ANSWER_KB", 4096)
+AGENT_MAX_CALLS_PER_TURN = env.int("AGENT_MAX_CALLS_PER_TURN", 200)
 REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
 # How long a check waits for a free place beyond the agent's own time to start; then it is tried again later.
 CHECK_PLACE_SECONDS = env.int("CHECK_PLACE_SECONDS", 45)
@@ -287,7 +292,6 @@ MODEL_TOKENS_PER_CONVERSATION = env.int("MODEL_TOKENS_PER_CONVERSATION", 50_000)
 
 # What one conversation may ask of the gateway.
 GATEWAY_CALLS_PER_SECOND = env.int("GATEWAY_CALLS_PER_SECOND", 25)
-GATEWAY_CALLS_PER_TURN = env.int("GATEWAY_CALLS_PER_TURN", 80)
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 from agentstore.logs import logging_config  # noqa: E402  (needs nothing of Django; kept beside the settings it serves)

@@ -47,6 +47,7 @@ class ClaimedSandbox:
     door: Door
     protocol: str
     turn_seconds: float
+    answer_bytes: int
     was_warm: bool
 
 
@@ -132,6 +133,12 @@ def clear_target(*, tenant: str) -> None:
     """Keep none warm any more; those that nobody claimed are stopped."""
     if PoolTarget.objects.filter(tenant=tenant).delete()[0]:
         transaction.on_commit(dispatch.enqueue_tending)
+
+
+def target_spec(*, tenant: str) -> RunSpec | None:
+    """What is kept warm for a tenant, None when nothing is."""
+    target = PoolTarget.objects.filter(tenant=tenant).first()
+    return None if target is None else target.run_spec
 
 
 def _try_claim(spec: RunSpec, tenant: str, claim_key: str, waiting: _Waiting) -> ClaimedSandbox | _Waiting:
@@ -225,7 +232,7 @@ def _claimed(row: Sandbox, *, was_warm: bool) -> ClaimedSandbox:
     spec = row.run_spec
     return ClaimedSandbox(
         id=row.pk, door=local_door(row.pk), protocol=spec.protocol,
-        turn_seconds=spec.turn_seconds, was_warm=was_warm,
+        turn_seconds=spec.turn_seconds, answer_bytes=spec.answer_bytes, was_warm=was_warm,
     )  # fmt: skip
 
 

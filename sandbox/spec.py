@@ -13,7 +13,8 @@ from typing import Any
 
 from agentstore.kit.errors import Invalid
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -26,6 +27,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "tmp_bytes": (1 * MIB, 1024 * MIB),
     "start_seconds": (1, 300),
     "turn_seconds": (1, 600),
+    "answer_bytes": (1 * KIB, 16 * MIB),
 }
 
 
@@ -47,8 +49,9 @@ class RunSpec:
     """One kind of sandbox. Equal specs may share a pool; `fingerprint` is what they are equal by.
 
     `image_id` is the engine's content id (`sha256:…`), never a tag. `cpus` is in cores, sizes are in bytes,
-    times in seconds. `tmp_bytes` is the size of /tmp, the only place to write. `env` is added to the
-    contract's variables and can't replace one. Raises InvalidSpec.
+    times in seconds. `tmp_bytes` is the size of /tmp, the only place to write; `answer_bytes` the most that
+    one answer's body may have. `env` is added to the contract's variables and can't replace one. Raises
+    InvalidSpec.
     """
 
     image_id: str
@@ -61,6 +64,7 @@ class RunSpec:
     tmp_bytes: int = 32 * MIB
     start_seconds: float = 20
     turn_seconds: float = 30
+    answer_bytes: int = 1 * MIB
     env: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

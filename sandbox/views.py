@@ -61,7 +61,9 @@ def detail(request: HttpRequest, sandbox_id: uuid.UUID) -> HttpResponse:
         ("Memory", f"{spec.memory_bytes // 2**20} MiB"),
         ("CPU", f"{spec.cpus:g} cores"),
         ("Processes, open files", f"{spec.pids}, {spec.nofile}"),
+        ("Disk", f"{spec.tmp_bytes // 2**20} MiB"),
         ("Start and turn", f"{spec.start_seconds:g} s, {spec.turn_seconds:g} s"),
+        ("Largest answer", f"{spec.answer_bytes // 1024} KiB"),
     ]
     context = {"sandbox": row, "facts": facts, "changes": row.changes.all()}
     return render(request, "operator/sandbox_detail.html", context)

@@ -41,7 +41,9 @@ def pack_agent(name: str) -> bytes:
 
 
 def manifest_text(**changes: str) -> str:
-    """MANIFEST with lines replaced: `version='"2.0.0"'`; an empty value removes the line."""
+    """MANIFEST with lines replaced: `version='"2.0.0"'`; an empty value removes the line; another name adds a
+    limit.
+    """
     lines = []
     for line in MANIFEST.splitlines():
         key = line.partition(" = ")[0]
@@ -49,6 +51,8 @@ def manifest_text(**changes: str) -> str:
             lines.append(line)
         elif changes[key]:
             lines.append(f"{key} = {changes[key]}")
+    # [resources] comes last: what has no line yet is a limit that the manifest leaves to its default.
+    lines += [f"{key} = {value}" for key, value in changes.items() if value and f"{key} =" not in MANIFEST]
     return "\n".join(lines) + "\n"
 
 

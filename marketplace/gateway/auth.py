@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from marketplace.gateway.errors import NotBound, NoToken, NotPermitted
+from marketplace.publishing.limits import calls_per_turn
 from marketplace.shopping.conversations import conversation_of_claim
 from marketplace.shopping.models import Conversation, Turn
 from marketplace.shopping.turns import NoTurn, running_turn
@@ -25,6 +26,7 @@ class Caller:
     conversation: Conversation
     turn: Turn
     permissions: frozenset[str]
+    calls_per_turn: int
 
     def require(self, permission: str) -> None:
         """Raises NotPermitted unless the manifest asks for the permission."""
@@ -58,7 +60,13 @@ def caller_by(token: str) -> Caller:
     if turn is None:
         raise NoTurn("No turn is running.", hint="Call tools while you are answering a message.")
     manifest = turn.conversation.version.manifest
-    return Caller(sandbox_id, turn.conversation, turn, frozenset(manifest.get("permissions", ())))
+    return Caller(
+        sandbox_id,
+        turn.conversation,
+        turn,
+        frozenset(manifest.get("permissions", ())),
+        calls_per_turn(manifest),
+    )
 
 
 _UNCLAIMED = (Sandbox.Status.STARTING, Sandbox.Status.WARM)

@@ -1,4 +1,4 @@
-"""How often one conversation may call: so many calls a second, so many in a turn."""
+"""How often one conversation may call: so many calls a second, in a turn as many as its version is granted."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def count_call(caller: Caller) -> None:
             f"At most {settings.GATEWAY_CALLS_PER_SECOND} calls a second.",
             hint="Wait a second and call again.",
         )
-    if in_turn > settings.GATEWAY_CALLS_PER_TURN:
+    if in_turn > caller.calls_per_turn:
         raise TooManyCalls(
-            f"A turn has at most {settings.GATEWAY_CALLS_PER_TURN} calls.", hint="Answer with what you have."
+            f"A turn of this agent has at most {caller.calls_per_turn} calls.",
+            hint="Answer with what you have.",
         )
 
 

@@ -124,6 +124,22 @@ def _keep_warm(version: Version) -> None:
     pool.set_target(spec=run_spec_for(version), tenant=version.tenant)
 
 
+def renew_targets() -> int:
+    """Keep the live versions warm by the limits of now, where a ceiling or a manifest's reading has changed
+    since; how many were renewed. Safe to repeat.
+    """
+    renewed = 0
+    for agent in live_agents():
+        version = agent.live_version
+        if version is None:
+            continue
+        spec = run_spec_for(version)
+        if pool.target_spec(tenant=version.tenant) not in (None, spec):
+            pool.set_target(spec=spec, tenant=version.tenant)
+            renewed += 1
+    return renewed
+
+
 def _require_manager(agent: Agent, by: Any) -> None:
     if getattr(by, "is_staff", False):
         return

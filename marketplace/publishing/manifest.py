@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import semver
-from django.conf import settings
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from marketplace.publishing.errors import ManifestInvalid
+from marketplace.publishing.limits import BY_NAME
 from sandbox import protocols
 
 FILE_NAME = "agent.toml"
 MAX_BYTES = 64 * 1024
-MIN_MEMORY_MB = 32
 
 Skill = Literal["chat", "negotiate", "outfit", "try_on", "stream"]
 Permission = Literal["catalog", "negotiate", "cart", "profile", "photos", "model", "ask"]
@@ -32,18 +31,29 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Resources(_Strict):
-    """What a sandbox of it gets: MiB of memory, cores, seconds. The operator's settings are the ceilings."""
+def _limit(name: str) -> Any:
+    return Field(default=BY_NAME[name].default, ge=BY_NAME[name].least)
 
-    memory_mb: int = Field(default=128, ge=MIN_MEMORY_MB)
-    cpu: float = Field(default=0.5, ge=0.05)
-    start_seconds: int = Field(default=10, ge=1)
-    turn_seconds: int = Field(default=30, ge=1)
+
+class Resources(_Strict):
+    """What a sandbox of it gets, and how far an answer goes (`limits.LIMITS`). The operator's settings are
+    the ceilings.
+    """
+
+    memory_mb: int = _limit("memory_mb")
+    cpu: float = _limit("cpu")
+    processes: int = _limit("processes")
+    open_files: int = _limit("open_files")
+    disk_mb: int = _limit("disk_mb")
+    start_seconds: int = _limit("start_seconds")
+    turn_seconds: int = _limit("turn_seconds")
+    answer_kb: int = _limit("answer_kb")
+    calls_per_turn: int = _limit("calls_per_turn")
 
     @field_validator("*")
     @classmethod
     def _within_ceiling(cls, value: float, info: Any) -> float:
-        ceiling = getattr(settings, f"AGENT_MAX_{info.field_name.upper()}")
+        ceiling = BY_NAME[info.field_name].ceiling
         if value > ceiling:
             raise ValueError(f"this store allows at most {ceiling:g}, not {value:g}")
         return value

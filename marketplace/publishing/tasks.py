@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from marketplace.publishing import notices, pipeline, submissions
+from marketplace.publishing import listings, notices, pipeline, submissions
 
 
 @shared_task
@@ -29,6 +29,12 @@ def check_submission(submission_id: str) -> None:
 def resume_submissions() -> None:
     """The beat's: take up what was left lying."""
     submissions.resume_submissions()
+
+
+@shared_task(ignore_result=True, expires=60)
+def renew_targets() -> None:
+    """The beat's: what is kept warm follows the operator's ceilings."""
+    listings.renew_targets()
 
 
 @shared_task

@@ -179,7 +179,9 @@ async def _converse(speech: Speech) -> None:
     sandbox = await _claim(brief)
     teller = asyncio.create_task(speech.pass_on())
     try:
-        answer = protocols.for_name(brief.protocol).invoke(sandbox.door, brief.request, sandbox.turn_seconds)
+        answer = protocols.for_name(brief.protocol).invoke(
+            sandbox.door, brief.request, sandbox.turn_seconds, sandbox.answer_bytes
+        )
         async for event in answer:
             if isinstance(event, TextDelta):
                 speech.add(event.text)
@@ -196,15 +198,7 @@ def _has_cards(turn_id: uuid.UUID) -> bool:
 
 async def _claim(brief: Brief) -> ClaimedSandbox:
     """The conversation's sandbox; says so to the shopper when it takes a moment."""
-    wait = brief.spec.start_seconds + _PLACE_WAIT_SECONDS
-    claim = asyncio.create_task(
-        pool.aclaim(
-            spec=brief.spec,
-            tenant=brief.tenant,
-            claim_key=claim_key(brief.conversation_id),
-            wait_seconds=wait,
-        )
-    )
+    claim = asyncio.create_task(_claim_within_limits(brief))
     try:
         done, _ = await asyncio.wait({claim}, timeout=_SAY_WAITING_AFTER)
         if not done:
@@ -215,6 +209,17 @@ async def _claim(brief: Brief) -> ClaimedSandbox:
         raise
     await _tell_status(brief, "thinking", f"{brief.agent_name} is thinking…")
     return sandbox
+
+
+async def _claim_within_limits(brief: Brief) -> ClaimedSandbox:
+    """A sandbox by the limits of now: one that was started before an operator changed a ceiling is replaced."""
+    key = claim_key(brief.conversation_id)
+    wait = brief.spec.start_seconds + _PLACE_WAIT_SECONDS
+    try:
+        return await pool.aclaim(spec=brief.spec, tenant=brief.tenant, claim_key=key, wait_seconds=wait)
+    except pool.ClaimConflict:
+        await in_thread(pool.release_claim, claim_key=key, reason="its limits changed")
+        return await pool.aclaim(spec=brief.spec, tenant=brief.tenant, claim_key=key, wait_seconds=wait)
 
 
 async def _tell_status(brief: Brief, state: str, message: str) -> None:

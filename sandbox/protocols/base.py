@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from agentstore.kit.errors import Invalid
 from sandbox.doors import Door
+from sandbox.protocols.client import BODY_BYTES
 
 
 class UnsupportedProtocol(Invalid):
@@ -62,9 +63,12 @@ class AgentProtocol(Protocol):
         AgentFailure.
         """
 
-    def invoke(self, door: Door, request: InvokeRequest, deadline: float) -> AsyncIterator[TextDelta | Done]:
+    def invoke(
+        self, door: Door, request: InvokeRequest, deadline: float, answer_bytes: int = BODY_BYTES
+    ) -> AsyncIterator[TextDelta | Done]:
         """The agent's answer as it comes; the last event is `Done`.
 
-        `deadline` is in seconds from the call and bounds all of it, whatever the agent sends meanwhile.
+        `deadline` is in seconds from the call and bounds all of it, whatever the agent sends meanwhile; its
+        body has at most `answer_bytes`.
         Raises AgentFailure(fault, code, message); what was yielded before stands.
         """

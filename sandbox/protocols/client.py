@@ -19,6 +19,7 @@ from sandbox.doors import Door
 from sandbox.failures import AgentFailure, Fault
 
 HEADER_BYTES = 16 * 1024
+# Where a caller names no limit of its own.
 BODY_BYTES = 1024 * 1024
 INTERIM_ANSWERS = 4
 # A body of single bytes would cost us far more to parse than the agent to send.
@@ -37,11 +38,15 @@ class Answer:
 
     status: int
     content_type: str
+    limit: int
     _connection: h11.Connection = field(repr=False)
     _reader: asyncio.StreamReader = field(repr=False)
 
-    async def pieces(self, limit: int = BODY_BYTES) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises AgentFailure `answer_too_large` beyond `limit` bytes."""
+    async def pieces(self, limit: int | None = None) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises AgentFailure `answer_too_large` beyond `limit` bytes, or those of the
+        exchange.
+        """
+        limit = self.limit if limit is None else limit
         size = count = 0
         while True:
             event = await _next_event(self._connection, self._reader)
@@ -56,7 +61,7 @@ class Answer:
             else:
                 raise agent_failed("connection_lost", "The agent broke its answer off.")
 
-    async def read(self, limit: int = BODY_BYTES) -> bytes:
+    async def read(self, limit: int | None = None) -> bytes:
         """All of the body."""
         return b"".join([piece async for piece in self.pieces(limit)])
 
@@ -70,8 +75,10 @@ async def exchange(
     target: str,
     body: Any = None,
     headers: dict[str, str] | None = None,
+    answer_bytes: int = BODY_BYTES,
 ) -> AsyncIterator[Answer]:
-    """One request and its answer, everything within `deadline` seconds; `body` is sent as JSON.
+    """One request and its answer, everything within `deadline` seconds; `body` is sent as JSON. The answer's
+    body has at most `answer_bytes`.
 
     Raises AgentFailure: `turn_timeout`, `connection_lost`, `bad_answer`, `headers_too_large`, `redirect`,
     `encoded_answer`, `sandbox_gone`, `unsafe_socket`.
@@ -80,7 +87,7 @@ async def exchange(
         async with asyncio.timeout(deadline):
             reader, writer = await door.connect()
             try:
-                yield await _send(reader, writer, method, target, body, headers or {})
+                yield await _send(reader, writer, method, target, body, headers or {}, answer_bytes)
             finally:
                 # Not closed politely: the other side could keep us waiting with what we still have to write.
                 writer.transport.abort()
@@ -101,6 +108,7 @@ async def _send(
     target: str,
     body: Any,
     headers: dict[str, str],
+    answer_bytes: int,
 ) -> Answer:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_BYTES)
     content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
@@ -122,19 +130,21 @@ async def _send(
         if isinstance(event, h11.InformationalResponse):
             continue
         if isinstance(event, h11.Response):
-            return _checked(event, connection, reader)
+            return _checked(event, connection, reader, answer_bytes)
         raise agent_failed("connection_lost", "The agent closed the connection without an answer.")
     raise agent_failed("bad_answer", "The agent sends interim answers without end.")
 
 
-def _checked(response: h11.Response, connection: h11.Connection, reader: asyncio.StreamReader) -> Answer:
+def _checked(
+    response: h11.Response, connection: h11.Connection, reader: asyncio.StreamReader, answer_bytes: int
+) -> Answer:
     headers = {name.decode("ascii", "replace"): value for name, value in response.headers}
     if 300 <= response.status_code < 400:
         raise agent_failed("redirect", "The agent answered with a redirect, which is not followed.")
     if headers.get("content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise agent_failed("encoded_answer", "The agent compressed its answer, which was not asked for.")
     content_type = headers.get("content-type", b"").decode("latin-1").split(";")[0].strip().lower()
-    return Answer(response.status_code, content_type, connection, reader)
+    return Answer(response.status_code, content_type, answer_bytes, connection, reader)
 
 
 async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.doors import Door
 from sandbox.failures import AgentFailure
 from sandbox.protocols.base import Done, InvokeRequest, TextDelta
-from sandbox.protocols.client import Answer, agent_failed, exchange
+from sandbox.protocols.client import BODY_BYTES, Answer, agent_failed, exchange
 from sandbox.protocols.sse import read_events
 
 SESSION_HEADER = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
@@ -39,13 +39,14 @@ class HttpProtocol:
         return isinstance(status, str) and status.lower().startswith("healthy")
 
     async def invoke(
-        self, door: Door, request: InvokeRequest, deadline: float
+        self, door: Door, request: InvokeRequest, deadline: float, answer_bytes: int = BODY_BYTES
     ) -> AsyncIterator[TextDelta | Done]:
         """One turn. Raises AgentFailure."""
         said = list[str]()
         async with exchange(
             door, deadline=deadline, method="POST", target="/invocations", body=asdict(request),
             headers={"Accept": "text/event-stream, application/json", SESSION_HEADER: request.conversation},
+            answer_bytes=answer_bytes,
         ) as answer:  # fmt: skip
             await expect_success(answer)
             if answer.content_type == "text/event-stream":

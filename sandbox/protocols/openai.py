@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.doors import Door
 from sandbox.failures import AgentFailure
 from sandbox.protocols.base import Done, InvokeRequest, TextDelta
-from sandbox.protocols.client import agent_failed, exchange
+from sandbox.protocols.client import BODY_BYTES, agent_failed, exchange
 from sandbox.protocols.http import expect_success
 from sandbox.protocols.sse import read_events
 
@@ -30,7 +30,7 @@ class OpenAIProtocol:
             return False
 
     async def invoke(
-        self, door: Door, request: InvokeRequest, deadline: float
+        self, door: Door, request: InvokeRequest, deadline: float, answer_bytes: int = BODY_BYTES
     ) -> AsyncIterator[TextDelta | Done]:
         """One turn; `user` carries the conversation's id. Raises AgentFailure."""
         said = list[str]()
@@ -43,7 +43,7 @@ class OpenAIProtocol:
         }
         async with exchange(
             door, deadline=deadline, method="POST", target="/v1/chat/completions", body=body,
-            headers={"Accept": "text/event-stream, application/json"},
+            headers={"Accept": "text/event-stream, application/json"}, answer_bytes=answer_bytes,
         ) as answer:  # fmt: skip
             await expect_success(answer)
             if answer.content_type == "text/event-stream":

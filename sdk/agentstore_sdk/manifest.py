@@ -27,8 +27,13 @@ _FIELDS = {
 _RESOURCES: dict[str, tuple[type, ...]] = {
     "memory_mb": (int,),
     "cpu": (int, float),
+    "processes": (int,),
+    "open_files": (int,),
+    "disk_mb": (int,),
     "start_seconds": (int,),
     "turn_seconds": (int,),
+    "answer_kb": (int,),
+    "calls_per_turn": (int,),
 }
 _NAMES = {str: "text in quotes", list: "a list in square brackets", dict: "a table", int: "a whole number"}
 

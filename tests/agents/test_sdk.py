@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from agentstore_sdk import Refused, Store, Unreachable
 from agentstore_sdk.cli import main
-from agentstore_sdk.manifest import problems_of
+from agentstore_sdk.manifest import _RESOURCES, problems_of
 from agentstore_sdk.server import make_server
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,7 +111,7 @@ def test_the_same_agent_packs_to_the_same_bytes_without_litter(tmp_path):
 
 CHANGES = st.dictionaries(
     st.sampled_from(
-        ["name", "slug", "version", "tagline", "protocol", "skills", "runtime", "command", "cpu"]
+        ["name", "slug", "version", "tagline", "protocol", "skills", "runtime", "command", *_RESOURCES]
     ),
     st.sampled_from(["", "1", '"x"', '"1.0.0"', '"python"', '["chat"]', '["nope"]', "-1"]),
     max_size=3,

@@ -113,6 +113,27 @@ async def test_an_agent_that_takes_too_long_is_cut_off_and_keeps_what_it_said(co
     assert await in_thread(lambda: Message.objects.get(role="agent").text) == "Let me think"
 
 
+async def test_an_answer_has_the_size_that_its_manifest_asks_for(conversation, play):
+    resources = {**conversation.version.manifest["resources"], "answer_kb": 2}
+    conversation.version.manifest["resources"] = resources
+    await in_thread(conversation.version.save)
+    await in_thread(play, conversation, lambda body, tools: ["x" * 1500] * 2)
+    turn = await ask(conversation)
+    assert (turn.fault, turn.failure) == ("agent", "answer_too_large")
+
+
+async def test_a_sandbox_by_former_limits_is_replaced(conversation, play, play_warm, settings):
+    await in_thread(play, conversation, lambda body, tools: ["By the old limits."])
+    assert (await ask(conversation)).status == "done"
+    settings.AGENT_MAX_MEMORY_MB = 64
+    await in_thread(play_warm, conversation.version, lambda body, tools: ["By the new ones."])
+    assert (await ask(conversation, "And now?")).status == "done"
+    said = await in_thread(lambda: list(Message.objects.filter(role="agent").values_list("text", flat=True)))
+    assert said == ["By the old limits.", "By the new ones."]
+    old, new = await in_thread(lambda: list(Sandbox.objects.order_by("created_at")))
+    assert (old.status, new.status, new.run_spec.memory_bytes) == ("stopped", "claimed", 64 * 2**20)
+
+
 async def test_no_place_is_said_honestly(conversation, run_dir, settings):
     settings.SANDBOX_MAX = 0
     conversation.version.manifest["resources"]["start_seconds"] = 1

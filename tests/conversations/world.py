@@ -247,7 +247,7 @@ def gateway(django_db_setup, tmp_path_factory):
         "DATABASE_URL": database_url(),
         "DJANGO_SETTINGS_MODULE": "agentstore.settings",
         "DATABASE_POOL_SIZE": "4",
-        "GATEWAY_CALLS_PER_TURN": "40",
+        "AGENT_MAX_CALLS_PER_TURN": "40",
     }
     command = [sys.executable, "-m", "uvicorn", "agentstore.gateway_asgi:application", "--port", str(port)]
     log = logged.open("wb")

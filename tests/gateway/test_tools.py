@@ -156,12 +156,26 @@ def test_there_is_nothing_else_behind_the_door(door):
     assert Client().get("/healthz").json() == {"status": "ok"}
 
 
-def test_calls_have_limits(door, settings):
-    settings.GATEWAY_CALLS_PER_TURN = 3
+def test_a_turn_has_the_calls_that_its_version_is_granted(door, settings):
     settings.GATEWAY_CALLS_PER_SECOND = 100
+    Version.objects.update(manifest={**MANIFEST, "resources": {**MANIFEST["resources"], "calls_per_turn": 3}})
     codes = [door.call("lookup_catalog", {"ids": ["var_1"]}).status_code for _ in range(5)]
     assert codes == [200, 200, 200, 429, 429]
-    settings.GATEWAY_CALLS_PER_TURN, settings.GATEWAY_CALLS_PER_SECOND = 100, 0
+    assert [call.outcome for call in ToolCall.objects.order_by("id")] == ["ok"] * 3 + ["too_many_calls"] * 2
+
+
+def test_a_ceiling_that_was_lowered_holds_for_calls_too(door, settings):
+    settings.GATEWAY_CALLS_PER_SECOND, settings.AGENT_MAX_CALLS_PER_TURN = 100, 1
+    assert door.call("lookup_catalog", {"ids": ["var_1"]}).status_code == 200
+    answer = door.call("lookup_catalog", {"ids": ["var_1"]}).json()
+    assert (answer["code"], answer["title"]) == (
+        "too_many_calls",
+        "A turn of this agent has at most 1 calls.",
+    )
+
+
+def test_calls_come_not_too_fast(door, settings):
+    settings.GATEWAY_CALLS_PER_SECOND = 0
     assert door.call("lookup_catalog", {"ids": ["var_1"]}).json()["code"] == "too_fast"
 
 

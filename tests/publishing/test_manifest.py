@@ -12,7 +12,8 @@ from tests.bundles import manifest_text
 def test_a_full_manifest_is_read_with_its_defaults():
     manifest = parse_manifest(manifest_text().encode(), kind="source")
     assert manifest.as_json()["resources"] == {
-        "memory_mb": 64, "cpu": 0.5, "start_seconds": 10, "turn_seconds": 20,
+        "memory_mb": 64, "cpu": 0.5, "processes": 64, "open_files": 1024, "disk_mb": 32,
+        "start_seconds": 10, "turn_seconds": 20, "answer_kb": 1024, "calls_per_turn": 80,
     }  # fmt: skip
     assert (manifest.slug, manifest.command) == ("bargain-scout", ["python3", "main.py"])
 
@@ -30,6 +31,11 @@ def test_a_full_manifest_is_read_with_its_defaults():
         ({"memory_mb": "100000"}, "resources.memory_mb", "allows at most 512"),
         ({"memory_mb": '"64"'}, "resources.memory_mb", "whole number"),
         ({"turn_seconds": "0"}, "resources.turn_seconds", "at least 1"),
+        ({"processes": "4"}, "resources.processes", "at least 8"),
+        ({"open_files": "5000"}, "resources.open_files", "allows at most 4096"),
+        ({"disk_mb": "1.5"}, "resources.disk_mb", "whole number"),
+        ({"answer_kb": "9999"}, "resources.answer_kb", "allows at most 4096"),
+        ({"calls_per_turn": "true"}, "resources.calls_per_turn", "whole number"),
         ({"cpu": "nan"}, "resources.cpu", ""),
         ({"command": ""}, "command", "is missing"),
         ({"runtime": '"cobol"'}, "runtime", "must be one of"),

@@ -67,9 +67,11 @@ async def failure(path, *, deadline=5.0) -> AgentFailure:
 async def test_a_hostile_answer_ends_in_a_typed_failure_of_the_agents(tmp_path, talk, code):
     async with serving(tmp_path / "s", talk) as path:
         started = time.monotonic()
-        found = await failure(path, deadline=1.0)
+        # Twenty thousand pieces take a busy machine longer than a second.
+        deadline = 1.0 if code == "turn_timeout" else 10.0
+        found = await failure(path, deadline=deadline)
         assert found.code == code, found.message
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < deadline + 2
 
 
 async def test_one_deadline_bounds_everything_and_keeps_what_was_said(tmp_path):

@@ -17,6 +17,7 @@ from agentstore.identity.access import require_operator
 from agentstore.kit.clock import now
 from marketplace.publishing import listings, reviews
 from marketplace.publishing.forms import DecisionForm
+from marketplace.publishing.limits import Granted, granted_limits
 from marketplace.publishing.models import Agent, ReviewItem, Submission
 from marketplace.publishing.permissions import in_words
 from marketplace.publishing.progress import progress_of
@@ -139,7 +140,7 @@ def _facts(submission: Submission) -> dict[str, Any]:
     version = submission.version
     manifest = version.manifest if version else {}
     evidence = {check.name: check.evidence for check in submission.checks.all()}
-    resources = manifest.get("resources", {})
+    granted = granted_limits(manifest).values() if manifest else ()
     return {
         "submission": submission,
         "progress": progress_of(submission),
@@ -150,13 +151,15 @@ def _facts(submission: Submission) -> dict[str, Any]:
             ("Categories", ", ".join(manifest.get("categories", [])) or "All"),
             ("Protocol", manifest.get("protocol", "")),
             ("Skills", ", ".join(manifest.get("skills", []))),
-            ("Memory", f"{resources.get('memory_mb')} MiB"),
-            ("Processor", f"{resources.get('cpu')} cores"),
-            ("Start and turn", f"{resources.get('start_seconds')} s and {resources.get('turn_seconds')} s"),
+            *((found.limit.label, _limit_words(found)) for found in granted),
         ],
         "image": _image_facts(evidence.get("image_inspected", {}), submission),
         "rehearsal": evidence.get("answers_request", {}).get("conversation"),
     }
+
+
+def _limit_words(found: Granted) -> str:
+    return f"{found.words}. {found.note}" if found.note else found.words
 
 
 def _image_facts(evidence: dict[str, Any], submission: Submission) -> list[tuple[str, str]]:
