@@ -21,6 +21,13 @@ from tests.billing.conftest import MERCHANT, STUDIO, at, converse, usd
 from tests.billing.test_ledger import in_threads
 
 
+@pytest.fixture(autouse=True)
+def _on_the_day_of_the_conversations():
+    """The events happen on the 24th and are due on the 25th, whatever today is."""
+    with time_machine.travel(at(24)):
+        yield
+
+
 def balances() -> dict[str, int]:
     """Micro-units in the order of the fee's way: owed by the merchant, kept by the store and the studio."""
     return {
