@@ -42,6 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         room = Path(item.path).relative_to(HERE).parts[0]
         item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))
+        if room in STACKS and item.get_closest_marker("timeout") is None:
+            # The first of them waits for the stack to start, whichever it is.
+            item.add_marker(pytest.mark.timeout(420))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -25,7 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in Path(item.path).parents:
             item.add_marker("e2e")
             item.add_marker("containers")
-            item.add_marker(pytest.mark.timeout(420))
 
 
 @pytest.fixture(scope="session")
