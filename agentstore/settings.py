@@ -174,6 +174,11 @@ MEDIA_URL = "media/"
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not LIVE
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Agents' images. Hosts that share it share every image.
+    "images": {
+        "BACKEND": env.str("SANDBOX_IMAGE_STORAGE", "django.core.files.storage.FileSystemStorage"),
+        "OPTIONS": env.json("SANDBOX_IMAGE_STORAGE_OPTIONS", {"location": str(DATA_DIR / "images")}),
+    },
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if LIVE

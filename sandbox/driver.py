@@ -9,7 +9,7 @@ driver; the web process never does.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +31,7 @@ class NoDriver(Unavailable):
 
 
 class ImageMissing(DriverError):
-    """The engine has no image of that id."""
+    """The store has no image of that id."""
 
     code = "image_missing"
 
@@ -104,11 +104,20 @@ class Driver(Protocol):
     def facts(self) -> list[Finding]:
         """What can be known of the isolation without running anything."""
 
+    def ensure_image(self, image_id: str) -> None:
+        """Make an image of the store (`images.store`) runnable here; quick when it is. Raises ImageMissing."""
+
+    def keep_images(self, keep: Collection[str]) -> int:
+        """Forget every image that `ensure_image` of this installation brought here and that is not in `keep`.
+
+        The number of those that went. One that a sandbox runs stays until the sandbox has gone.
+        """
+
     def start(self, launch: Launch) -> Started:
         """Make and start the sandbox; it may not be ready yet. A leftover of the same id is removed first.
 
-        Raises ImageMissing when the engine does not have the image, NoDriver when its runtime is not
-        installed.
+        Calls `ensure_image` itself. Raises ImageMissing when the store does not have the image, NoDriver when
+        its runtime is not installed.
         """
 
     def handle_of(self, sandbox_id: uuid.UUID) -> str:

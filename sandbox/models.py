@@ -27,14 +27,30 @@ class Image(models.Model):
     digest = models.CharField(max_length=64, db_index=True, help_text="SHA-256 of what it was made from")
     size = models.BigIntegerField(help_text="bytes, all layers")
     labels = models.JSONField(default=dict, blank=True)
+    layers = models.JSONField(default=list, blank=True, help_text="diff ids, the lowest first")
     facts = models.JSONField(default=dict, blank=True, help_text="what the inspection found")
     built_at = models.DateTimeField(default=now)
+    used_at = models.DateTimeField(default=now, help_text="when a build last gave it out")
 
     class Meta:
         ordering = ["-built_at"]
 
     def __str__(self) -> str:
         return f"{self.source} image {self.image_id[7:19]}"
+
+
+class Layer(models.Model):
+    """A layer in the store. The row is the lock between a build that uses it and the collection of garbage."""
+
+    diff_id = models.CharField(primary_key=True, max_length=71)
+    size = models.BigIntegerField(help_text="bytes of its tar")
+    used_at = models.DateTimeField(default=now, help_text="when a build last put it or referred to it")
+
+    class Meta:
+        ordering = ["-used_at"]
+
+    def __str__(self) -> str:
+        return f"layer {self.diff_id[7:19]}"
 
 
 class SandboxQuerySet(models.QuerySet["Sandbox"]):

@@ -16,8 +16,7 @@ from agentstore.kit.money import MICRO, Money
 from billing.budgets import current_budget, set_budget
 from billing.models import MerchantBudget
 from sandbox.driver import DriverError, NoDriver
-from sandbox.drivers import chosen_driver
-from sandbox.engine.client import engine_client
+from sandbox.drivers import chosen_driver, cleaning_driver
 
 MONTHLY_CAP = 500
 AGENTS = Path(__file__).resolve().parent.parent.parent / "agents"
@@ -55,7 +54,7 @@ def ensure_agents(say: Callable[[str], None]) -> bool:
     Raises Turned when an agent does not pass.
     """
     try:
-        engine_client()
+        cleaning_driver()
         if not all(is_live(AGENTS / name) for name in FIRST_PARTY):
             call_command("build_base_image", stdout=sys.stdout)
             say("proving that sandboxes hold")

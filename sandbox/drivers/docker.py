@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.conf import settings
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, NotFound
 
 from sandbox.driver import (
     DriverError,
     Finding,
     Found,
-    ImageMissing,
     Launch,
     NoDriver,
     RunState,
     Started,
     Usage,
 )
+from sandbox.drivers.docker_images import EngineImages
 from sandbox.drivers.hardening import SANDBOX_LABEL, STACK_LABEL, container_name, container_options
 from sandbox.engine.client import engine_client, engine_errors
-from sandbox.images.records import inspect_image
+from sandbox.images.store import get_image
 from sandbox.spec import Trust
 
 
@@ -35,6 +35,7 @@ class DockerDriver:
         self._client = engine_client()
         with engine_errors():
             self._info: dict[str, Any] = self._client.info()
+        self._images = EngineImages(self._client)
 
     def runtime_for(self, trust: Trust) -> str:
         """SANDBOX_REVIEWED_RUNTIME or SANDBOX_UNTRUSTED_RUNTIME. Raises NoDriver when the engine has it
@@ -81,21 +82,26 @@ class DockerDriver:
             told.append((f"runtime_{trust}", there, runtime, "Run scripts/setup_engine.sh."))
         return [Finding(name, kept, detail, "" if kept else fix) for name, kept, detail, fix in told]
 
+    def ensure_image(self, image_id: str) -> None:
+        """See the contract."""
+        self._images.ensure(get_image(image_id))
+
+    def keep_images(self, keep: Collection[str]) -> int:
+        """See the contract."""
+        return self._images.keep(keep)
+
     def start(self, launch: Launch) -> Started:
         """Create and start. See the contract."""
         runtime = self.runtime_for(launch.spec.trust)
-        image = inspect_image(launch.spec.image_id)
+        image = get_image(launch.spec.image_id)
         if not image.command:
             raise DriverError("The image names no command to run.")
         options = container_options(
-            launch, runtime=runtime, command=list(image.command), volumes=image.volumes
+            launch, image=self._images.ensure(image), runtime=runtime, command=list(image.command)
         )
         self.stop(options["name"])
         with engine_errors():
-            try:
-                container = self._client.containers.create(**options)
-            except ImageNotFound as missing:
-                raise ImageMissing("The engine does not have this image.") from missing
+            container = self._client.containers.create(**options)
             try:
                 container.start()
             except APIError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from docker.types import LogConfig, Mount, Ulimit
 
-from sandbox.driver import DriverError, Launch
+from sandbox.driver import Launch
 from sandbox.engine import relay
 from sandbox.engine.seccomp import seccomp_profile
 from sandbox.places import SANDBOX_UID
@@ -25,7 +25,6 @@ _RELAY_PIDS = 40
 _GVISOR_PIDS = 256
 _GVISOR_BYTES = 64 * MIB
 _INODE_BYTES = 4096
-_FORBIDDEN_VOLUMES = ("/", "/proc", "/sys", "/dev", "/run", "/run/agentstore", "/tmp")  # noqa: S108
 _PERIOD_MICROSECONDS = 100_000
 
 
@@ -43,12 +42,8 @@ def tmpfs(size: int, *, mode: str = "1777", extra: str = "noexec,nosuid,nodev") 
     return f"rw,{extra},size={size},nr_inodes={max(64, size // _INODE_BYTES)},mode={mode},{owner}"
 
 
-def container_options(
-    launch: Launch, *, runtime: str, command: list[str], volumes: tuple[str, ...]
-) -> dict[str, Any]:
-    """Arguments of `containers.create`. Raises DriverError for an image whose volumes would hide our
-    mounts.
-    """
+def container_options(launch: Launch, *, image: str, runtime: str, command: list[str]) -> dict[str, Any]:
+    """Arguments of `containers.create`; `image` is the engine's own id of the launch's image."""
     spec = launch.spec
     gvisor = runtime != "runc"
     memory = spec.memory_bytes + (_GVISOR_BYTES if gvisor else 0)
@@ -56,10 +51,9 @@ def container_options(
         "/tmp": tmpfs(spec.tmp_bytes),  # noqa: S108  (inside the sandbox)
         "/dev/shm": tmpfs(16 * MIB),  # noqa: S108
         "/run/agentstore": tmpfs(256 * 1024, mode="0755"),
-        **{volume: tmpfs(spec.tmp_bytes) for volume in _maskable(volumes)},
     }
     return {
-        "image": spec.image_id,
+        "image": image,
         "entrypoint": relay.COMMAND,
         "command": command,
         "name": container_name(launch.sandbox_id),
@@ -98,12 +92,3 @@ def container_options(
 
 def _bind(target: str, source: Path, *, read_only: bool) -> Mount:
     return Mount(target=target, source=str(source), type="bind", read_only=read_only, propagation="rprivate")
-
-
-def _maskable(volumes: tuple[str, ...]) -> list[str]:
-    """An image's VOLUMEs, to be covered: the engine would keep them on the host's disk, without a limit."""
-    for volume in volumes:
-        clean = "/" + "/".join(part for part in volume.split("/") if part not in ("", "."))
-        if ".." in volume.split("/") or clean in _FORBIDDEN_VOLUMES or clean.startswith("/run/agentstore"):
-            raise DriverError(f"The image declares {volume!r:.80} as a volume, which can't be covered.")
-    return list(volumes)

@@ -4,16 +4,17 @@ from sandbox.images.archive import load_archive
 from sandbox.images.base import build_base, current_base
 from sandbox.images.bundle import build_source
 from sandbox.images.errors import BaseUnavailable, ImageRefused
-from sandbox.images.records import BuiltImage, ImageFacts, inspect_image
+from sandbox.images.records import BuiltImage
+from sandbox.images.store import StoredImage, get_image
 
 __all__ = [
     "BaseUnavailable",
     "BuiltImage",
-    "ImageFacts",
     "ImageRefused",
+    "StoredImage",
     "build_base",
     "build_source",
     "current_base",
-    "inspect_image",
+    "get_image",
     "load_archive",
 ]

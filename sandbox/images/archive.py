@@ -1,25 +1,24 @@
-"""Loads an uploaded image archive (`docker save` or OCI layout), after a rewrite that leaves only what is
-harmless.
+"""Takes an uploaded image archive (`docker save` or OCI layout) into the store, rewritten to what is harmless.
 
-Nothing is handed to the engine as it came: every layer is rewritten (`layers`), the configuration is reduced
-to what an agent needs, tags are dropped (a load would overwrite ours), digests are computed anew.
+Nothing is kept as it came: every layer is rewritten (`layers`), the configuration is reduced to what an agent
+needs, tags are dropped, digests are computed anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import io
 import json
-import platform
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from sandbox.engine.client import engine_client, engine_errors
+from sandbox.images import blobs
 from sandbox.images.errors import ImageRefused
 from sandbox.images.layers import Budget, rewrite_layer
-from sandbox.images.records import BuiltImage, find_image, record_image
+from sandbox.images.records import BuiltImage, record_image
+from sandbox.images.store import image_config, our_architecture, put_image, put_layer
 from sandbox.models import Image
 from sandbox.spec import MIB
 
@@ -27,7 +26,6 @@ MAX_LAYERS = 64
 MAX_ARCHIVE_BYTES = 1024 * MIB
 _MAX_MEMBERS = 1000
 _MAX_JSON = 1 * MIB
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -35,23 +33,22 @@ _MANIFESTS = (
 
 
 def load_archive(path: Path) -> BuiltImage:
-    """The image in an archive file. Raises ImageRefused (the developer's) or DriverError (ours)."""
+    """The image in an archive file, stored. Raises ImageRefused."""
     if Path(path).stat().st_size > MAX_ARCHIVE_BYTES:
         raise ImageRefused(f"The archive is larger than {MAX_ARCHIVE_BYTES // MIB} MiB.", code="too_large")
     try:
         archive = tarfile.open(path)  # noqa: SIM115  (closed below)
     except (tarfile.TarError, OSError, EOFError) as broken:
         raise ImageRefused("This is no image archive.", code="malformed_archive") from broken
-    with archive, tempfile.TemporaryDirectory() as scratch:
+    with archive:
         try:
             members = _index(archive)
             config, layers = _described(archive, members)
-            clean, blobs = _rewrite(archive, members, config, layers, Path(scratch))
+            return _store(archive, members, config, layers)
         except (tarfile.TarError, EOFError, KeyError, TypeError, AttributeError, IndexError) as broken:
             raise ImageRefused(
                 "The archive's description is not valid.", code="malformed_archive"
             ) from broken
-        return _load(clean, blobs)
 
 
 def _index(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
@@ -113,80 +110,40 @@ def _blob(digest: str) -> str:
     return f"blobs/{kind}/{value}"
 
 
-def _rewrite(
-    archive: tarfile.TarFile,
-    members: dict[str, tarfile.TarInfo],
-    config: dict[str, Any],
-    layers: list[str],
-    scratch: Path,
-) -> tuple[bytes, list[tuple[str, Path]]]:
-    """The new configuration and `(diff id, file)` of each rewritten layer."""
+def _store(
+    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], config: dict[str, Any], layers: list[str]
+) -> BuiltImage:
+    """Rewrite the layers into the store and describe them anew. Raises ImageRefused."""
     settings = config.get("config") or {}
     command = [*(settings.get("Entrypoint") or []), *(settings.get("Cmd") or [])]
     if not command or not all(isinstance(word, str) for word in command):
         raise ImageRefused("The image names no command to run.", code="no_command", hint="Give it a CMD.")
-    ours = _MACHINES.get(platform.machine(), platform.machine())
+    ours = our_architecture()
     if config.get("os") != "linux" or config.get("architecture") != ours:
         raise ImageRefused(
             f"The image is for {config.get('os')}/{config.get('architecture')}, not linux/{ours}.",
             code="wrong_platform",
         )  # fmt: skip
-    budget, blobs = Budget(), []
-    for number, name in enumerate(layers):
+    for name in layers:
         if name not in members:
             raise ImageRefused(f"The archive lacks the layer {name!r:.80}.", code="malformed_archive")
-        place = scratch / f"{number}.tar"
-        with place.open("wb") as target:
-            blobs.append((rewrite_layer(_content(archive, members[name]), target, budget=budget), place))
-    digest = hashlib.sha256(
-        json.dumps([command, settings.get("Env"), settings.get("WorkingDir"), [b[0] for b in blobs]]).encode()
-    )
-    clean = {
-        "architecture": ours,
-        "os": "linux",
-        "created": "1970-01-01T00:00:00Z",
-        "config": {
-            "Cmd": command,
-            "Env": [v for v in settings.get("Env") or [] if isinstance(v, str) and "=" in v],
-            "WorkingDir": str(settings.get("WorkingDir") or "/"),
-            "Labels": {"agentstore.source": "archive", "agentstore.digest": digest.hexdigest()},
-        },
-        "rootfs": {"type": "layers", "diff_ids": [diff_id for diff_id, _ in blobs]},
-        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "upload"} for _ in blobs],
-    }
-    return json.dumps(clean, sort_keys=True).encode(), blobs
-
-
-def _load(config: bytes, blobs: list[tuple[str, Path]]) -> BuiltImage:
-    digest = json.loads(config)["config"]["Labels"]["agentstore.digest"]
-    if found := find_image(digest=digest, source=Image.Source.ARCHIVE):
-        return found
-    name = hashlib.sha256(config).hexdigest()
-    # The tag only spares the image from pruning; it is made of the digest and can't be another image's.
-    manifest = [
-        {
-            "Config": f"{name}.json",
-            "RepoTags": [f"agentstore/archive:{name[:12]}"],
-            "Layers": [f"{diff_id[7:]}.tar" for diff_id, _ in blobs],
-        }
-    ]
-    with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            _add(tar, f"{name}.json", config)
-            _add(tar, "manifest.json", json.dumps(manifest).encode())
-            for diff_id, place in dict(blobs).items():
-                tar.add(place, arcname=f"{diff_id[7:]}.tar")
-        file.seek(0)
-        with engine_errors():
-            engine_client().images.load(file)
-    facts = {"layers": len(blobs), "command": json.loads(config)["config"]["Cmd"]}
-    return record_image(image_id=f"sha256:{name}", source=Image.Source.ARCHIVE, digest=digest, facts=facts)
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+    budget, stored = Budget(), list[str]()
+    # All are rewritten before any is stored: what is refused leaves nothing behind.
+    with contextlib.ExitStack() as scratch:
+        rewritten = []
+        for name in layers:
+            place = scratch.enter_context(tempfile.TemporaryFile(dir=blobs.scratch_dir()))
+            rewrite_layer(_content(archive, members[name]), place, budget=budget)
+            place.seek(0)
+            rewritten.append(place)
+        stored = [put_layer(place).diff_id for place in rewritten]
+    env = [v for v in settings.get("Env") or [] if isinstance(v, str) and "=" in v]
+    workdir = str(settings.get("WorkingDir") or "/")
+    digest = hashlib.sha256(json.dumps([command, env, workdir, stored]).encode()).hexdigest()
+    labels = {"agentstore.source": Image.Source.ARCHIVE.value, "agentstore.digest": digest}
+    image = put_image(image_config(layers=stored, command=command, env=env, workdir=workdir, labels=labels))
+    facts = {"layers": len(stored), "command": command}
+    return record_image(image=image, source=Image.Source.ARCHIVE, digest=digest, facts=facts)
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

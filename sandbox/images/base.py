@@ -1,8 +1,8 @@
 """The base image that source bundles are laid on: Debian's Python and what it needs, nothing else.
 
 Made from the distribution's packages, without a container registry: fetched, unpacked, stripped of setuid
-bits and of what no agent reads, byte-compiled, imported. The same packages give the same digest, and an image
-of that digest that the engine has is used again.
+bits and of what no agent reads, byte-compiled, stored. The same packages give the same digest, and an image
+of that digest that the store has is used again.
 """
 
 from __future__ import annotations
@@ -18,12 +18,24 @@ from pathlib import Path
 
 from django.conf import settings
 
-from sandbox.engine.client import engine_client, engine_errors
+from sandbox.driver import ImageMissing
+from sandbox.images import blobs
 from sandbox.images.debian import fetch_packages, unpack_packages
-from sandbox.images.records import BuiltImage, find_image, record_image
+from sandbox.images.records import BuiltImage, record_image
+from sandbox.images.store import (
+    NOTES,
+    StoredImage,
+    get_image,
+    image_config,
+    layer_path,
+    note_layers,
+    put_image,
+    put_layer,
+)
 from sandbox.models import Image
 
-RECIPE = "6"
+RECIPE = "7"
+_CURRENT = f"base-of-recipe-{RECIPE}"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "tzdata", "media-types", "busybox-static")
 # Dependencies of maintainer scripts, which are never run.
 _WITHOUT = frozenset(
@@ -38,18 +50,48 @@ _DROPPED = [
 ]
 _USERS = "root:x:0:0:root:/:/bin/false\nagent:x:65534:65534:agent:/tmp:/bin/sh\n"
 _GROUP = "root:x:0:\nagent:x:65534:\n"
+_ENV = (
+    "PATH=/usr/local/bin:/usr/bin:/bin",
+    "PYTHONUNBUFFERED=1",
+    "PYTHONDONTWRITEBYTECODE=1",
+    "LANG=C.UTF-8",
+)
 
 
 def build_base() -> BuiltImage:
-    """The base image, made if the engine has none of the same content. Raises BaseUnavailable,
-    DriverError.
-    """
+    """The base image, made if the store has none of the same content. Raises BaseUnavailable."""
     home = Path(settings.DATA_DIR) / "sandbox"
     home.mkdir(parents=True, exist_ok=True)
     packages = fetch_packages(_PACKAGES, without=_WITHOUT, cache=home / "cache")
     digest = hashlib.sha256("\n".join([RECIPE, *(p.name for p in packages)]).encode()).hexdigest()
-    if found := find_image(digest=digest, source=Image.Source.BASE):
-        return found
+    image = _made_before(f"base-{digest}") or _make(packages, digest, home)
+    for note in (f"base-{digest}", _CURRENT):
+        blobs.write_note(f"{NOTES}/{note}", image.image_id)
+    facts = {"packages": [p.name.removesuffix(".deb").replace("%3a", ":") for p in packages]}
+    return record_image(image=image, source=Image.Source.BASE, digest=digest, facts=facts)
+
+
+def current_base() -> BuiltImage:
+    """The base image that the store has by this recipe, else a new one. Raises BaseUnavailable."""
+    image = _made_before(_CURRENT)
+    if image is None:
+        return build_base()
+    return record_image(image=image, source=Image.Source.BASE, digest=image.labels["agentstore.digest"])
+
+
+def _made_before(note: str) -> StoredImage | None:
+    """The image that a note names, if every byte of it is still right."""
+    image_id = blobs.read_note(f"{NOTES}/{note}")
+    try:
+        image = get_image(image_id) if image_id else None
+        if image is not None:
+            note_layers({diff_id: layer_path(diff_id).stat().st_size for diff_id in image.layers})
+    except ImageMissing:
+        return None
+    return image
+
+
+def _make(packages: Sequence[Path], digest: str, home: Path) -> StoredImage:
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         root = Path(scratch) / "root"
         root.mkdir()
@@ -61,41 +103,14 @@ def build_base() -> BuiltImage:
         with tarfile.open(archive, "w") as tar:
             tar.add(root, arcname=".", filter=_ownerless)
         python = next(p.name for p in (root / "usr/lib").glob("python3.*")).removeprefix("python")
-        image_id = _import(archive, digest, python)
-    facts = {"packages": [p.name.removesuffix(".deb").replace("%3a", ":") for p in packages]}
-    return record_image(image_id=image_id, source=Image.Source.BASE, digest=digest, facts=facts)
-
-
-def current_base() -> BuiltImage:
-    """The base image that the engine has by this recipe, else a new one. Raises BaseUnavailable,
-    DriverError.
-    """
-    with engine_errors():
-        found = engine_client().api.images(
-            filters={"label": ["agentstore.source=base", f"agentstore.recipe={RECIPE}"]}
-        )
-    if not found:
-        return build_base()
-    newest = max(found, key=lambda image: image["Created"])
-    digest = newest["Labels"]["agentstore.digest"]
-    return record_image(image_id=newest["Id"], source=Image.Source.BASE, digest=digest)
-
-
-def _import(archive: Path, digest: str, python: str) -> str:
-    changes = [
-        "ENV PATH=/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LANG=C.UTF-8",
-        "WORKDIR /app",
-        f"LABEL agentstore.source=base agentstore.digest={digest} agentstore.python={python}"
-        f" agentstore.recipe={RECIPE}",
-    ]
-    with engine_errors(), archive.open("rb") as stream:
-        # Tagged only so that pruning untagged images spares it; it is used by id.
-        # In pieces, since the client announces chunks and would send a file whole.
-        pieces = iter(lambda: stream.read(2**20), b"")
-        engine_client().api.import_image_from_stream(
-            pieces, repository="agentstore/base", tag=digest[:12], changes=changes
-        )
-        return str(engine_client().images.get(f"agentstore/base:{digest[:12]}").id)
+        with archive.open("rb") as file:
+            layer = put_layer(file)
+    labels = {
+        "agentstore.source": Image.Source.BASE.value, "agentstore.digest": digest,
+        "agentstore.python": python, "agentstore.recipe": RECIPE,
+    }  # fmt: skip
+    config = image_config(layers=[layer.diff_id], command=(), env=_ENV, workdir="/app", labels=labels)
+    return put_image(config)
 
 
 def _strip(root: Path) -> None:

@@ -27,6 +27,20 @@ def run_dir(settings):
 
 
 @pytest.fixture
+def image_dir(settings, tmp_path):
+    """An image store of this test alone."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "images": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path / "images")},
+        },
+    }
+    settings.DATA_DIR = tmp_path / "data"
+    return tmp_path / "images"
+
+
+@pytest.fixture
 def driver() -> Driver:
     try:
         return make_driver("docker")
@@ -42,7 +56,7 @@ def trust(request, driver) -> Trust:
 
 
 @pytest.fixture
-def echo_image(driver, db) -> BuiltImage:
+def echo_image(db) -> BuiltImage:
     return build_source(bundle_dir=AGENTS / "echo", runtime="python", command="python3 main.py")
 
 
@@ -57,6 +71,7 @@ def own_stack(settings, driver, transactional_db, run_dir):
     yield settings.SANDBOX_STACK
     app.conf.task_always_eager = False
     reaper.remove_everything(driver=driver, by="test")
+    driver.keep_images(())
 
 
 @pytest.fixture

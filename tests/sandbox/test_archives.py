@@ -1,18 +1,18 @@
-"""What becomes of an uploaded image before the engine sees it. The layers need no engine at all."""
+"""What becomes of an uploaded image before anything of it is kept."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
+import json
 import tarfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.engine.client import engine_client
-from sandbox.images import ImageRefused, archive, inspect_image, layers, load_archive
+from sandbox.images import ImageRefused, archive, blobs, get_image, layers, load_archive
 from sandbox.images.layers import Budget, rewrite_layer, safe_path
 from tests.sandbox.archives import config, docker_archive, oci_archive, special, tar_of
 
@@ -145,40 +145,33 @@ def test_thousands_of_layers_several_images_and_no_archive_are_refused(tmp_path,
     assert layers.MAX_BYTES > archive.MAX_ARCHIVE_BYTES
 
 
-@pytest.fixture
-def loaded(driver, db):
-    """Loads archives and removes the images afterwards."""
-    ids = []
-
-    def load(path):
-        image = load_archive(path)
-        ids.append(image.image_id)
-        return image
-
-    yield load
-    for image_id in set(ids):
-        engine_client().images.remove(image_id, force=True)
-
-
-@pytest.mark.containers
-def test_hostile_settings_do_not_reach_the_engine(tmp_path, loaded, echo_image):
+@pytest.mark.django_db
+def test_hostile_settings_do_not_reach_the_store(tmp_path, image_dir):
     described = config(
         User="root", Volumes={"/": {}}, ExposedPorts={"22/tcp": {}}, Labels={"agentstore.source": "base"},
         OnBuild=["RUN x"], Healthcheck={"Test": ["CMD", "x"]}, Entrypoint=["/hello"], Cmd=["world"],
+        Shell=["/evil"], StopSignal="SIGTERM",
     )  # fmt: skip
-    image = loaded(
+    image = load_archive(
         docker_archive(tmp_path / "a.tar", [HELLO], described=described, tags=["agentstore/base:latest"])
     )
-    facts = inspect_image(image.image_id)
-    assert (facts.user, facts.volumes, facts.exposed_ports) == ("", (), ())
-    assert facts.command == image.command == ("/hello", "world")
-    assert facts.labels["agentstore.source"] == "archive"
-    tags = engine_client().images.get(image.image_id).tags
-    assert all(tag.startswith("agentstore/archive:") for tag in tags)
+    stored = json.loads(blobs.blob_path("images", image.image_id[7:]).read_bytes())
+    assert set(stored["config"]) == {"Cmd", "Env", "Labels", "WorkingDir"}
+    assert tuple(stored["config"]["Cmd"]) == image.command == ("/hello", "world")
+    assert get_image(image.image_id).labels["agentstore.source"] == "archive"
 
 
-@pytest.mark.containers
-def test_both_formats_of_the_same_layers_are_one_image(tmp_path, loaded):
-    one = loaded(docker_archive(tmp_path / "docker.tar", [HELLO, HELLO]))
-    other = loaded(oci_archive(tmp_path / "oci.tar", [HELLO, HELLO]))
+@pytest.mark.django_db
+def test_both_formats_of_the_same_layers_are_one_image(tmp_path, image_dir):
+    one = load_archive(docker_archive(tmp_path / "docker.tar", [HELLO, HELLO]))
+    other = load_archive(oci_archive(tmp_path / "oci.tar", [HELLO, HELLO]))
     assert one.image_id == other.image_id
+
+
+@pytest.mark.django_db
+def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, image_dir):
+    with pytest.raises(ImageRefused):
+        load_archive(
+            docker_archive(tmp_path / "a.tar", [HELLO, tar_of((special("d", tarfile.CHRTYPE), b""))])
+        )
+    assert [*blobs.list_blobs("layers"), *blobs.list_blobs("images")] == []

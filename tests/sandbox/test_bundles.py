@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from sandbox.images import ImageRefused, build_source, inspect_image
+from sandbox.images import ImageRefused, build_source, get_image
 from sandbox.images.wheels import read_wheel
 from tests.sandbox.archives import wheel
 
-pytestmark = [pytest.mark.containers, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 def build(directory, **fields):
@@ -18,7 +18,7 @@ def build(directory, **fields):
 
 
 @pytest.fixture
-def bundle(tmp_path, driver):
+def bundle(tmp_path):
     (tmp_path / "main.py").write_text("print('hello')")
     return tmp_path
 
@@ -29,8 +29,17 @@ def test_the_same_content_is_the_same_image(bundle):
     assert build(bundle, command=["python3", "main.py"]).image_id == one.image_id
     (bundle / "main.py").write_text("print('other')")
     assert build(bundle).image_id != one.image_id
-    labels = inspect_image(one.image_id).labels
-    assert labels["agentstore.source"] == "source"
+    assert get_image(one.image_id).labels["agentstore.source"] == "source"
+
+
+def test_versions_that_differ_in_their_own_code_share_the_rest(bundle):
+    (bundle / "wheels").mkdir()
+    wheel(bundle / "wheels" / "greeting-1.0-py3-none-any.whl", {"greeting/__init__.py": b"x = 1"})
+    one = get_image(build(bundle).image_id)
+    (bundle / "main.py").write_text("print('other')")
+    other = get_image(build(bundle).image_id)
+    assert one.layers[:-1] == other.layers[:-1]
+    assert one.layers[-1] != other.layers[-1]
 
 
 def test_a_dockerfile_is_a_file_like_any_other(bundle):

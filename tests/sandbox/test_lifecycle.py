@@ -199,31 +199,6 @@ def test_tending_and_a_clean_end(own_stack, driver, spec):
     assert not engine_client().api.volumes()["Volumes"]
 
 
-def test_volumes_of_an_image_are_covered_or_refused(own_stack, driver, spec):
-    client = engine_client()
-    base = client.containers.create(spec.image_id)
-    try:
-        masked = base.commit(conf={"Volumes": {"/data": {}}})
-        hiding = base.commit(conf={"Volumes": {"/run/agentstore/bin": {}}})
-    finally:
-        base.remove()
-    try:
-        claimed = claim(RunSpec(image_id=str(masked.id), trust=Trust.REVIEWED, cpus=1.0))
-        container = client.containers.get(driver.handle_of(claimed.id))
-        mounts = container.exec_run("cat /proc/mounts").output
-        assert isinstance(mounts, bytes)
-        line = next(line for line in mounts.decode().splitlines() if " /data " in line)
-        assert line.startswith("tmpfs")
-        assert "nr_inodes=" in line
-        assert not [m for m in container.attrs["Mounts"] if m["Type"] == "volume"]
-        with pytest.raises(StartFailed, match="volume"):
-            claim(RunSpec(image_id=str(hiding.id), trust=Trust.REVIEWED), "two")
-    finally:
-        reaper.remove_everything(driver=driver, by="test")
-        for image in (masked, hiding):
-            client.images.remove(str(image.id), force=True)
-
-
 def test_starting_is_fast(own_stack, driver, spec):
     """Not the benchmark: a bound that a regression of the kind "one more second" does not pass."""
     claim(spec, "first")

@@ -1,0 +1,61 @@
+"""The store's images in the engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.driver import ImageMissing
+from sandbox.drivers import docker_images
+from sandbox.engine.client import engine_client
+from sandbox.images import get_image
+from tests.sandbox.conftest import SOME_IMAGE
+
+pytestmark = pytest.mark.containers
+
+
+def tags():
+    rows = engine_client().api.images(name=docker_images.repository())
+    return {tag for row in rows for tag in row["RepoTags"] or ()}
+
+
+def test_an_image_is_loaded_once_and_forgotten_when_nobody_keeps_it(own_stack, driver, echo_image):
+    assert driver.keep_images(()) == 0
+    driver.ensure_image(echo_image.image_id)
+    driver.ensure_image(echo_image.image_id)
+    assert tags() == {f"{docker_images.repository()}:{echo_image.image_id[7:]}"}
+    found = engine_client().api.inspect_image(tags().pop())
+    assert tuple(found["RootFS"]["Layers"]) == get_image(echo_image.image_id).layers
+    assert driver.keep_images([echo_image.image_id]) == 0
+    assert driver.keep_images(()) == 1
+    assert tags() == set()
+    driver.ensure_image(echo_image.image_id)
+    assert len(tags()) == 1
+
+
+def test_a_neighbour_keeps_what_it_brought_in(own_stack, driver, echo_image, settings):
+    driver.ensure_image(echo_image.image_id)
+    settings.SANDBOX_STACK = own_stack + "x"
+    driver.ensure_image(echo_image.image_id)
+    assert driver.keep_images(()) == 1
+    settings.SANDBOX_STACK = own_stack
+    assert len(tags()) == 1
+
+
+def test_an_image_that_the_store_does_not_have_is_missing(own_stack, driver):
+    with pytest.raises(ImageMissing):
+        driver.ensure_image(SOME_IMAGE)
+
+
+def test_our_tag_on_something_else_is_not_taken_for_the_image(own_stack, driver, echo_image):
+    """As in an engine that names images by a manifest of its own: there the tag is all there is to look by."""
+    driver.ensure_image(echo_image.image_id)
+    client, (tag,) = engine_client(), tags()
+    container = client.containers.create(tag, command=["true"])
+    other = container.commit()
+    container.remove()
+    try:
+        client.api.tag(other.id, *tag.split(":"))
+        image = get_image(echo_image.image_id)
+        assert driver._images.ensure(image) == echo_image.image_id
+    finally:
+        client.images.remove(str(other.id), force=True)
