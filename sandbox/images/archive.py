@@ -16,9 +16,10 @@ from typing import IO, Any
 
 from sandbox.images import blobs
 from sandbox.images.errors import ImageRefused
-from sandbox.images.layers import Budget, rewrite_layer
+from sandbox.images.layers import Budget, read_entries, rewrite_layer
 from sandbox.images.records import BuiltImage, record_image
 from sandbox.images.store import image_config, our_architecture, put_image, put_layer
+from sandbox.images.tree import Tree
 from sandbox.models import Image
 from sandbox.spec import MIB
 
@@ -127,13 +128,17 @@ def _store(
     for name in layers:
         if name not in members:
             raise ImageRefused(f"The archive lacks the layer {name!r:.80}.", code="malformed_archive")
-    budget, stored = Budget(), list[str]()
+    budget, tree = Budget(), Tree()
     # All are rewritten before any is stored: what is refused leaves nothing behind.
     with contextlib.ExitStack() as scratch:
         rewritten = []
         for name in layers:
             place = scratch.enter_context(tempfile.TemporaryFile(dir=blobs.scratch_dir()))
             rewrite_layer(_content(archive, members[name]), place, budget=budget)
+            place.seek(0)
+            with tarfile.TarFile(fileobj=place) as layer:
+                # An image whose layers don't fit on one another could be unpacked by nobody.
+                tree.add_layer(name, (entry for entry, _ in read_entries(layer)))
             place.seek(0)
             rewritten.append(place)
         stored = [put_layer(place).diff_id for place in rewritten]
