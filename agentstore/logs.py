@@ -43,6 +43,7 @@ def logging_config(*, level: str, json_lines: bool) -> dict[str, Any]:
         "loggers": {
             "httpx": {"level": "WARNING"},
             "stripe": {"level": "WARNING"},
+            "watchfiles": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
             # A line for every beat and every task says nothing; failures are warnings and errors.
             "celery.beat": {"level": "WARNING"},

@@ -297,6 +297,12 @@ MODEL_TOKENS_PER_CONVERSATION = env.int("MODEL_TOKENS_PER_CONVERSATION", 50_000)
 
 # What one conversation may ask of the gateway.
 GATEWAY_CALLS_PER_SECOND = env.int("GATEWAY_CALLS_PER_SECOND", 25)
+# What one sandbox may do at its socket, whatever it sends: beyond the first three it waits.
+GATEWAY_CONNECTIONS = env.int("GATEWAY_CONNECTIONS", 32)
+GATEWAY_REQUESTS_AT_ONCE = env.int("GATEWAY_REQUESTS_AT_ONCE", 8)
+GATEWAY_REQUESTS_PER_SECOND = env.int("GATEWAY_REQUESTS_PER_SECOND", 50)
+GATEWAY_REQUEST_SECONDS = env.float("GATEWAY_REQUEST_SECONDS", 15)
+GATEWAY_MAX_BODY_BYTES = env.int("GATEWAY_MAX_BODY_BYTES", 2**20)
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 from agentstore.logs import logging_config  # noqa: E402  (needs nothing of Django; kept beside the settings it serves)

@@ -39,6 +39,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from agentstore.embedded.processes import free_port  # noqa: E402
 from agentstore.identity.services import create_organization  # noqa: E402
 from benchmarks.report import Report, parser  # noqa: E402
 from billing import budgets  # noqa: E402
@@ -86,7 +87,7 @@ def own_database() -> Iterator[str]:
 @contextmanager
 def web_process(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
     """The web process on a port; its address and itself."""
-    port = world._free_port()
+    port = free_port()
     environment = {**os.environ, "DATABASE_URL": database_url, "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "uvicorn", "agentstore.asgi:application", "--port", str(port)]
     process = subprocess.Popen(
@@ -213,7 +214,7 @@ def run(quick: bool) -> Report:
         row, token = world.bind_sandbox(conversation)
         agent = world.ScriptedAgent(
             socket_path(row.pk),
-            world.Tools("http://127.0.0.1:9", token),
+            world.Tools(Path("/nowhere"), token),
             lambda body, tools: ["How about a mug?"],
         )
         stack.callback(agent.stop)

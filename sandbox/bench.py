@@ -24,7 +24,7 @@ from sandbox import doors
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, DriverError, Launch, RunState
 from sandbox.images import build_source
-from sandbox.places import proof_stack
+from sandbox.places import GATEWAY_SOCKET_NAME, proof_stack
 from sandbox.protocols import Done, InvokeRequest, for_name
 from sandbox.spec import RunSpec, Trust
 from sandbox.tokens import mint_token
@@ -71,9 +71,16 @@ class Probe:
 class _Echo(BaseHTTPRequestHandler):
     """A gateway that says who called."""
 
+    server: _UnixServer
+
     def do_GET(self) -> None:
-        """The path and the token."""
-        body = json.dumps({"path": self.path, "authorization": self.headers["Authorization"]}).encode()
+        """The path, the token, and the sandbox whose socket it is."""
+        told = {
+            "path": self.path,
+            "authorization": self.headers["Authorization"],
+            "caller": self.server.caller,
+        }
+        body = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -90,6 +97,11 @@ class _Echo(BaseHTTPRequestHandler):
 class _UnixServer(ThreadingHTTPServer):
     address_family = UnixStreamServer.address_family
 
+    def __init__(self, path: Path, caller: uuid.UUID) -> None:
+        super().__init__(str(path), _Echo)  # type: ignore[arg-type]  # a path, for a Unix socket
+        path.chmod(0o666)
+        self.caller = caller.hex
+
     def server_bind(self) -> None:
         """Without the host's name, which a path does not have."""
         self.socket.bind(self.server_address)
@@ -97,7 +109,7 @@ class _UnixServer(ThreadingHTTPServer):
 
 
 class Bench:
-    """Starts probes under one driver at one level of trust, with a gateway of its own behind their door."""
+    """Starts probes under one driver at one level of trust, each with a gateway of its own behind its door."""
 
     def __init__(self, driver: Driver, trust: Trust) -> None:
         self.driver = driver
@@ -108,13 +120,7 @@ class Bench:
     def __enter__(self) -> Bench:
         Path(settings.RUN_DIR).mkdir(parents=True, exist_ok=True)
         directory = self._closing.enter_context(tempfile.TemporaryDirectory(dir=settings.RUN_DIR, prefix="g"))
-        self.gateway_dir = Path(directory)
-        self.gateway_dir.chmod(0o755)
-        server = _UnixServer(str(self.gateway_dir / "gateway.sock"), _Echo)  # type: ignore[arg-type]  # a path, for a Unix socket
-        (self.gateway_dir / "gateway.sock").chmod(0o666)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._closing.callback(server.server_close)
-        self._closing.callback(server.shutdown)
+        self.gateways = Path(directory)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -127,10 +133,14 @@ class Bench:
         sandbox_id, token = new_id(), mint_token()
         launch = Launch(
             sandbox_id=sandbox_id, spec=spec, stack=proof_stack(),
-            door_dir=doors.prepare(sandbox_id), gateway_dir=self.gateway_dir,
+            door_dir=doors.prepare(sandbox_id),
+            # Not where the store's own gateway listens: this one must answer where there is no store.
+            gateway_dir=doors.prepare_gateway(sandbox_id, root=self.gateways),
             env=agent_environment(spec=spec, token=token.text),
         )  # fmt: skip
         handle = self.driver.handle_of(sandbox_id)
+        server = _UnixServer(launch.gateway_dir / GATEWAY_SOCKET_NAME, sandbox_id)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             started = self.driver.start(launch)
             handle = started.handle
@@ -139,6 +149,8 @@ class Bench:
         finally:
             self.driver.stop(handle)
             doors.remove(sandbox_id)
+            server.shutdown()
+            server.server_close()
 
     def _await_ready(self, sandbox_id: uuid.UUID, spec: RunSpec) -> None:
         until = time.monotonic() + spec.start_seconds

@@ -6,6 +6,7 @@ those that cost one start, and a driver is chosen only when they hold.
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,8 @@ def gateway(probe: Probe) -> Iterator[Finding]:
     seen = probe.ask("gateway", path="/v1/whoami")
     kept = seen["status"] == 200 and probe.token in seen["body"]
     yield _finding("gateway_reachable", kept, f"status {seen['status']}")
+    named = kept and json.loads(seen["body"])["caller"] == probe.id.hex
+    yield _finding("token_bound_to_sandbox", named, "the socket names the sandbox")
     configuration = probe.ask("read", path="/run/agentstore/mcp.json").get("text", "")
     yield _finding(
         "mcp_configuration", probe.token in configuration, "mcp.json names the gateway and the token"
@@ -187,7 +190,7 @@ def kills_what_ignores_signals(bench: Bench) -> Finding:
 def refuses_swapped_socket(bench: Bench) -> Finding:
     """A link in the socket's place is not followed: the host's own sockets stay out of reach."""
     with bench.probe() as probe:
-        probe.ask("swap_socket", target=str(bench.gateway_dir / "gateway.sock"))
+        probe.ask("swap_socket", target=str(bench.gateways / probe.id.hex / "gateway.sock"))
         answering = doors.local_door(probe.id).is_answering()
     return _finding("refuses_swapped_socket", not answering, "the link was not followed")
 

@@ -1,7 +1,7 @@
-"""The per-sandbox directory: the agent's socket and its log, written by a program that we do not trust; and the
-door through which the platform speaks to an agent.
+"""The two per-sandbox directories: the agent's socket and its log, written by a program that we do not trust, and
+the gateway's, which the sandbox can only read; and the door through which the platform speaks to an agent.
 
-The directory is a small tmpfs of its own where we may mount one, so that nothing in it can fill the host's
+The first is a small tmpfs of its own where we may mount one, so that nothing in it can fill the host's
 disk. What lies in it is opened without following links and looked at before it is used: the agent can put
 anything there.
 """
@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.failures import AgentFailure, Fault
-from sandbox.places import LOG_NAMES, SANDBOX_UID, door_dir, doors_root, socket_path
+from sandbox.places import (
+    LOG_NAMES,
+    SANDBOX_UID,
+    door_dir,
+    doors_root,
+    gateway_dir,
+    gateways_root,
+    socket_path,
+)
 
 _SIZE = "size=1m,nr_inodes=32"
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
@@ -96,8 +104,23 @@ def prepare(sandbox_id: uuid.UUID) -> Path:
     return directory
 
 
+def prepare_gateway(sandbox_id: uuid.UUID, *, root: Path | None = None) -> Path:
+    """The directory in which the gateway's process comes to listen for this sandbox alone.
+
+    `root` is GATEWAY_SOCKET_DIR unless another server than the store's own is to listen there.
+    """
+    root = root or gateways_root()
+    root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o700)
+    directory = root / sandbox_id.hex
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
+    return directory
+
+
 def remove(sandbox_id: uuid.UUID) -> None:
-    """Nothing is left of the directory; safe to repeat."""
+    """Nothing is left of either directory; safe to repeat."""
+    shutil.rmtree(gateway_dir(sandbox_id), ignore_errors=True)
     directory = door_dir(sandbox_id)
     if not directory.exists():
         return
@@ -110,11 +133,11 @@ def remove(sandbox_id: uuid.UUID) -> None:
 
 def left_behind() -> list[uuid.UUID]:
     """The sandboxes that have a directory on this host."""
-    found = []
-    for entry in doors_root().glob("*"):
+    found = set[uuid.UUID]()
+    for entry in {*doors_root().glob("*"), *gateways_root().glob("*")}:
         with contextlib.suppress(ValueError):
-            found.append(uuid.UUID(hex=entry.name))
-    return found
+            found.add(uuid.UUID(hex=entry.name))
+    return list(found)
 
 
 def _mount_tmpfs(directory: Path) -> None:

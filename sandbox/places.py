@@ -1,4 +1,4 @@
-"""Where things of this stack are: its name, its sandboxes' doors, its relay."""
+"""Where things of this stack are: its name, its sandboxes' doors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 SOCKET_NAME = "agent.sock"
+GATEWAY_SOCKET_NAME = "gateway.sock"
 LOG_NAMES = ("log.old", "log")
 # What agents run as: "nobody" of Debian. It owns nothing on any host.
 SANDBOX_UID = 65534
@@ -41,6 +42,16 @@ def doors_root() -> Path:
 def door_dir(sandbox_id: uuid.UUID) -> Path:
     """The directory that one sandbox may write to: its socket and its log."""
     return doors_root() / sandbox_id.hex
+
+
+def gateways_root() -> Path:
+    """The directory of all per-sandbox directories of the gateway, one socket in each."""
+    return Path(settings.GATEWAY_SOCKET_DIR)
+
+
+def gateway_dir(sandbox_id: uuid.UUID) -> Path:
+    """What one sandbox sees, and can't write to: its own socket at the gateway."""
+    return gateways_root() / sandbox_id.hex
 
 
 def socket_path(sandbox_id: uuid.UUID) -> Path:

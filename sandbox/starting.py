@@ -8,10 +8,8 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 
 from agentstore.kit.clock import now
@@ -70,15 +68,13 @@ def refuse_start(*, sandbox_id: uuid.UUID, why: StoreError) -> None:
 def _bring_up(row: Sandbox, driver: Driver) -> None:
     spec = row.run_spec
     token = mint_token()
-    gateway_dir = Path(settings.GATEWAY_SOCKET_DIR)
-    gateway_dir.mkdir(parents=True, exist_ok=True)
     Sandbox.objects.filter(pk=row.pk).update(
         token_hash=token.digest, driver=driver.name, host=socket.gethostname()
     )
     started = driver.start(
         Launch(
             sandbox_id=row.pk, spec=spec, stack=stack_name(), door_dir=doors.prepare(row.pk),
-            gateway_dir=gateway_dir, env=agent_environment(spec=spec, token=token.text),
+            gateway_dir=doors.prepare_gateway(row.pk), env=agent_environment(spec=spec, token=token.text),
         )
     )  # fmt: skip
     Sandbox.objects.filter(pk=row.pk).update(handle=started.handle, runtime=started.runtime)

@@ -41,7 +41,7 @@ class Addresses:
 
     @property
     def gateway_socket(self) -> Path:
-        """What is mounted into every sandbox."""
+        """Where the gateway's process answers us; each sandbox has a socket of its own beside it."""
         return self.run_dir / "gateway" / "gateway.sock"
 
 
@@ -61,7 +61,7 @@ def programs(at: Addresses) -> list[Program]:
         ),
         Program(
             "gateway",
-            (*uvicorn, "--uds", str(at.gateway_socket), "agentstore.gateway_asgi:application"),
+            ("-m", "agentstore.gateway_server"),
             # Nothing lies at the root, and saying so takes its whole table of addresses.
             lambda: http_status(socket_to(str(at.gateway_socket)), "/") == 404,
         ),

@@ -224,11 +224,7 @@ class Stack:
             raise StackError(
                 f"{self.run_dir} belongs to somebody else: set AGENTSTORE_RUN_DIR to another place."
             )
-        # Every sandbox's unprivileged user passes through here to the gateway's socket.
-        gateway = self.run_dir / "gateway"
-        for directory in (self.run_dir, gateway):
-            directory.mkdir(exist_ok=True)
-            directory.chmod(0o755)
+        self.run_dir.chmod(0o755)
 
 
 def _send(process: psutil.Process, number: int) -> None:

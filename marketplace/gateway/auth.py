@@ -1,5 +1,5 @@
-"""Who is calling: the run token names the sandbox, its claim the conversation. No id is taken from a
-request.
+"""Who is calling: the socket names the sandbox, its run token proves it, its claim names the conversation. No id is
+taken from a request.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from marketplace.publishing.limits import calls_per_turn
 from marketplace.shopping.conversations import conversation_of_claim
 from marketplace.shopping.models import Conversation, Turn
 from marketplace.shopping.turns import NoTurn, running_turn
-from sandbox.models import Sandbox
-from sandbox.tokens import InvalidToken, digest_of, sandbox_for
+from sandbox.tokens import NotClaimed, sandbox_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +37,14 @@ class Caller:
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """The caller of a request. Raises NoToken, InvalidToken, NotBound, NoTurn."""
+    """The caller of a request. Raises NoToken, InvalidToken, TokenFromElsewhere, NotBound, NoTurn."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NoToken("Send the run token.", hint="Authorization: Bearer $AGENTSTORE_TOKEN")
-    return caller_by(token.strip())
-
-
-def caller_by(token: str) -> Caller:
-    """The caller whose run token this is. Raises as `caller_of`."""
     try:
-        sandbox_id, key = sandbox_for(token)
-    except InvalidToken:
-        if Sandbox.objects.filter(token_hash=digest_of(token), status__in=_UNCLAIMED).exists():
-            raise _not_bound() from None
-        raise
+        sandbox_id, key = sandbox_for(token.strip(), caller=_calling_sandbox(request))
+    except NotClaimed:
+        raise _not_bound() from None
     conversation_id = conversation_of_claim(key)
     if conversation_id is None:
         raise _not_bound()
@@ -69,7 +61,12 @@ def caller_by(token: str) -> Caller:
     )
 
 
-_UNCLAIMED = (Sandbox.Status.STARTING, Sandbox.Status.WARM)
+def _calling_sandbox(request: HttpRequest) -> uuid.UUID | None:
+    """Whose socket the request came through: the server's word, which no header can change."""
+    try:
+        return uuid.UUID(hex=request.META.get("REMOTE_ADDR") or "")
+    except ValueError:
+        return None
 
 
 def _not_bound() -> NotBound:

@@ -35,9 +35,10 @@ from marketplace.publishing.specs import run_spec_for
 from marketplace.shopping.conversations import claim_key, open_conversation
 from marketplace.shopping.models import Conversation, Shopper
 from marketplace.shopping.turns import start_turn
+from sandbox.doors import prepare_gateway
 from sandbox.models import Sandbox
 from sandbox.places import socket_path
-from sandbox.tokens import mint_token
+from sandbox.tokens import digest_of, mint_token
 from tests.database import database_url
 
 MANIFEST: dict[str, Any] = {
@@ -184,13 +185,20 @@ def token(turn) -> str:
     return bind_sandbox(turn.conversation)[1]
 
 
-class Tools:
-    """The gateway, as an agent reaches it."""
+def own_socket(token: str) -> str:
+    """The REMOTE_ADDR of a call that comes through the socket of the token's own sandbox."""
+    owner = Sandbox.objects.filter(token_hash=digest_of(token)).first()
+    return owner.pk.hex if owner else uuid.uuid4().hex
 
-    def __init__(self, address: str, token: str) -> None:
+
+class Tools:
+    """The gateway, as an agent reaches it: through its sandbox's own socket."""
+
+    def __init__(self, path: Path, token: str) -> None:
         self._client = httpx.Client(
-            base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=10
-        )
+            transport=httpx.HTTPTransport(uds=str(path)), base_url="http://127.0.0.1:9000",
+            headers={"Authorization": f"Bearer {token}"}, timeout=10,
+        )  # fmt: skip
 
     def call(self, tool: str, **arguments: Any) -> httpx.Response:
         return self._client.post(f"/v1/tools/{tool}", json=arguments)
@@ -239,41 +247,41 @@ class ScriptedAgent:
 
 @pytest.fixture(scope="session")
 def gateway(django_db_setup, tmp_path_factory):
-    """The gateway as a process of its own, on a port; its address."""
-    port = _free_port()
+    """The gateway as a process of its own; the directory in which every sandbox has one for its socket."""
     logged = tmp_path_factory.mktemp("gateway") / "log"
+    directory = Path(tempfile.mkdtemp(prefix="as-"))
     environment = {
         **os.environ,
         "DATABASE_URL": database_url(),
         "DJANGO_SETTINGS_MODULE": "agentstore.settings",
         "DATABASE_POOL_SIZE": "4",
         "AGENT_MAX_CALLS_PER_TURN": "40",
+        "AGENTSTORE_RUN_DIR": str(directory),
     }
-    command = [sys.executable, "-m", "uvicorn", "agentstore.gateway_asgi:application", "--port", str(port)]
     log = logged.open("wb")
-    process = subprocess.Popen([*command, "--log-level", "warning"], env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "agentstore.gateway_server"]
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    root = directory / "gateway"
 
-    def answers() -> bool:
+    def listens() -> bool:
         assert process.poll() is None, logged.read_text()
-        try:
-            return httpx.get(f"{address}/healthz").is_success
-        except httpx.TransportError:
-            return False
+        return (root / "gateway.sock").exists()
 
-    until(answers, seconds=60)
-    yield address
+    until(listens, seconds=60)
+    yield root
     process.terminate()
     process.wait(10)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def play(transactional_db, run_dir, gateway):
+def play(transactional_db, run_dir, gateway, settings):
     """`play(conversation, answer)`: an agent's program in the conversation's sandbox."""
     running: list[ScriptedAgent] = []
+    settings.GATEWAY_SOCKET_DIR = gateway
 
     def start(conversation: Conversation, answer: Answer) -> ScriptedAgent:
-        return _listen(running, gateway, bind_sandbox(conversation), answer)
+        return _listen(running, bind_sandbox(conversation), answer)
 
     yield start
     for program in running:
@@ -281,30 +289,23 @@ def play(transactional_db, run_dir, gateway):
 
 
 @pytest.fixture
-def play_warm(transactional_db, run_dir, gateway):
+def play_warm(transactional_db, run_dir, gateway, settings):
     """`play_warm(version, answer)`: an agent's program in a sandbox that waits for a conversation."""
     running: list[ScriptedAgent] = []
+    settings.GATEWAY_SOCKET_DIR = gateway
 
     def start(version: Version, answer: Answer) -> ScriptedAgent:
-        return _listen(running, gateway, sandbox_of(version, status=Sandbox.Status.WARM), answer)
+        return _listen(running, sandbox_of(version, status=Sandbox.Status.WARM), answer)
 
     yield start
     for program in running:
         program.stop()
 
 
-def _listen(
-    running: list[ScriptedAgent], gateway: str, bound: tuple[Sandbox, str], answer: Answer
-) -> ScriptedAgent:
+def _listen(running: list[ScriptedAgent], bound: tuple[Sandbox, str], answer: Answer) -> ScriptedAgent:
     row, token = bound
-    program = ScriptedAgent(socket_path(row.pk), Tools(gateway, token), answer)
+    gateway_socket = prepare_gateway(row.pk) / "gateway.sock"
+    until(gateway_socket.exists)
+    program = ScriptedAgent(socket_path(row.pk), Tools(gateway_socket, token), answer)
     running.append(program)
     return program
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

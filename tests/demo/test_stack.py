@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from agentstore.demo.stack import MARK, StackError
 from agentstore.embedded.processes import port_is_free, wait_until
+from agentstore.kit.ids import new_id
 from tests.stack import StoreUnderTest
 
 
@@ -60,10 +62,17 @@ def test_all_processes_of_the_architecture_serve(stack):
     assert get_status(port_of(stack.url), "/readyz") == 200
 
 
-def test_the_gateway_listens_where_every_sandbox_can_go_and_nowhere_else(stack):
-    socket = stack.run_dir / "gateway" / "gateway.sock"
-    assert socket.stat().st_mode & 0o777 == 0o666
-    assert socket.parent.stat().st_mode & 0o777 == 0o755
+def test_the_gateway_listens_for_each_sandbox_apart_and_its_own_socket_is_ours_alone(stack):
+    root = stack.run_dir / "gateway"
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert (root / "gateway.sock").stat().st_mode & 0o777 == 0o600
+    directory = root / new_id().hex
+    directory.mkdir()
+    try:
+        assert wait_until((directory / "gateway.sock").exists, seconds=10)
+        assert (directory / "gateway.sock").stat().st_mode & 0o777 == 0o666
+    finally:
+        shutil.rmtree(directory)
 
 
 def test_a_killed_worker_takes_its_beat_along_and_comes_back(stack):

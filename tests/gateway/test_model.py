@@ -12,6 +12,7 @@ from django.test import AsyncClient
 
 from agentstore.kit.threads import in_thread
 from marketplace.shopping.models import Conversation, ToolCall
+from tests.conversations.world import own_socket
 from tests.gateway.test_tools import allow
 
 pytestmark = [pytest.mark.urls("marketplace.gateway.urls"), pytest.mark.django_db(transaction=True)]
@@ -70,8 +71,20 @@ def model_server(settings):
     server.server.server_close()
 
 
+class FromSandbox(AsyncClient):
+    """Calls as the gateway's server hands them over: with the sandbox in place of an address."""
+
+    def __init__(self, caller: str) -> None:
+        super().__init__()
+        self.caller = caller
+
+    async def request(self, **request: Any) -> Any:
+        return await super().request(**request, client=[self.caller, 0])
+
+
 async def ask(token: str, body: dict[str, Any]):
-    answer: Any = await AsyncClient().post(
+    caller = await in_thread(own_socket, token)
+    answer: Any = await FromSandbox(caller).post(
         "/v1/chat/completions", json.dumps(body), content_type="application/json",
         headers={"Authorization": f"Bearer {token}"},
     )  # fmt: skip

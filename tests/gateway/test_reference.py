@@ -16,7 +16,8 @@ from marketplace.shopping.events import Name
 from marketplace.shopping.failures import _AGENT, _PLATFORM
 from marketplace.shopping.grounding import Code
 from marketplace.shopping.turns import NoTurn
-from sandbox.tokens import InvalidToken
+from sandbox.gateway_server.bounds import BodyTooLarge
+from sandbox.tokens import InvalidToken, TokenFromElsewhere
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 
@@ -33,7 +34,11 @@ def test_every_tool_and_refusal_is_described():
         for error in vars(errors).values()
         if isinstance(error, type) and issubclass(error, StoreError) and error.__module__ == errors.__name__
     }
-    others = {e.code for e in (InvalidToken, NoTurn, NoConsent, MalformedBody, InvalidArguments, UnknownTool)}
+    elsewhere = (
+        InvalidToken, TokenFromElsewhere, BodyTooLarge, NoTurn, NoConsent, MalformedBody, InvalidArguments,
+        UnknownTool,
+    )  # fmt: skip
+    others = {error.code for error in elsewhere}
     described = rows("tools.md")
     assert tools | own | others | {Unavailable.code} | {code.value for code in Code} <= described
     permissions = re.findall(

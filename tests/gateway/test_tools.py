@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.test import Client
+from structlog.testing import capture_logs
 
 from agentstore.kit.clock import now
 from billing.models import UsageEvent
@@ -15,7 +17,7 @@ from marketplace.shopping.models import Recommendation, ToolCall, Turn
 from marketplace.shopping.shoppers import describe_shopper, give_consent, withdraw_consent
 from marketplace.shopping.turns import end_turn
 from sandbox.models import Sandbox
-from tests.conversations.world import MANIFEST, bind_sandbox
+from tests.conversations.world import MANIFEST, bind_sandbox, own_socket
 
 pytestmark = pytest.mark.urls("marketplace.gateway.urls")
 
@@ -26,20 +28,20 @@ def _gateway_process(settings):
 
 
 class Door:
-    """The gateway with one token."""
+    """The gateway with one token, through its own sandbox's socket or through another."""
 
-    def __init__(self, token: str) -> None:
-        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, token: str, *, through: str = "") -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = Client(headers=headers, REMOTE_ADDR=through or own_socket(token))
 
-    def call(self, tool: str, arguments=None, **more):
-        body = json.dumps(arguments or {})
-        return Client().post(
-            f"/v1/tools/{tool}", body, content_type="application/json", headers=self.headers, **more
-        )
+    def call(self, tool: str, arguments=None):
+        return self.post(f"/v1/tools/{tool}", json.dumps(arguments or {}))
 
     def mcp(self, method: str, **params):
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        return Client().post("/mcp", body, content_type="application/json", headers=self.headers)
+        return self.post("/mcp", json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+
+    def post(self, path: str, body: str):
+        return self.client.post(path, body, content_type="application/json")
 
 
 @pytest.fixture
@@ -101,6 +103,24 @@ def test_no_token_a_foreign_one_a_warm_one_a_dead_one(conversation, turn):
     assert not ToolCall.objects.exists()
 
 
+def test_a_token_counts_at_its_own_sandboxs_socket_alone(conversation, turn, mug):
+    """Whoever carries a token off can do nothing with it, however it asks."""
+    _, token = bind_sandbox(conversation)
+    thief, _ = bind_sandbox(conversation, status=Sandbox.Status.WARM)
+    own = own_socket(token)
+    with capture_logs() as told:
+        for elsewhere in (thief.pk.hex, uuid.uuid4().hex, "127.0.0.1"):
+            stolen = Door(token, through=elsewhere)
+            stolen.client.defaults |= {"HTTP_X_FORWARDED_FOR": own, "HTTP_REMOTE_ADDR": own}
+            answer = stolen.call("recommend", {"variant_id": f"var_{mug.variant_id}", "reason": "Mine now"})
+            assert (answer.status_code, answer.json()["code"]) == (401, "token_from_elsewhere")
+    assert told[0]["event"] == "security.token_from_elsewhere"
+    assert (uuid.UUID(told[0]["owner"]).hex, uuid.UUID(told[0]["caller"])) == (own, thief.pk)
+    assert token not in str(told)
+    assert not ToolCall.objects.exists()
+    assert Door(token).call("get_product", {"id": f"var_{mug.variant_id}"}).status_code == 200
+
+
 def test_a_claim_that_is_no_conversation_reaches_nothing(conversation, turn):
     row, token = bind_sandbox(conversation)
     Sandbox.objects.filter(pk=row.pk).update(claim_key="check:1")
@@ -120,7 +140,7 @@ def test_tools_are_those_that_the_manifest_asks_for(door):
     def names() -> list[str]:
         listed = door.mcp("tools/list").json()["result"]["tools"]
         assert [tool["name"] for tool in listed] == [
-            tool["name"] for tool in Client().get("/v1/tools", headers=door.headers).json()["tools"]
+            tool["name"] for tool in door.client.get("/v1/tools").json()["tools"]
         ]
         return [tool["name"] for tool in listed]
 
@@ -140,19 +160,19 @@ def test_mcp_and_rest_are_the_same_tools(door, mug):
     assert refused["result"]["isError"]
     assert "malformed_id" in refused["result"]["content"][0]["text"]
     assert [c.transport for c in ToolCall.objects.all()] == ["mcp", "mcp"]
-    assert Client().get("/mcp", headers=door.headers).status_code == 405
+    assert door.client.get("/mcp").status_code == 405
     assert Door("").mcp("tools/list").status_code == 401
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "nul", "[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(door, body):
-    answer = Client().post("/v1/tools/recommend", body, content_type="application/json", headers=door.headers)
+    answer = door.post("/v1/tools/recommend", body)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
 
 
 def test_there_is_nothing_else_behind_the_door(door):
     for path in ("/", "/admin/", "/account/login/", "/cart/", "/v1/tools/recommend/../../admin", "/readyz"):
-        assert Client().get(path, headers=door.headers).status_code in (404, 405)
+        assert door.client.get(path).status_code in (404, 405)
     assert Client().get("/healthz").json() == {"status": "ok"}
 
 
@@ -212,8 +232,6 @@ def test_the_trace_is_shortened(door):
     ],
 )
 def test_what_cannot_be_stored_is_refused_and_still_in_the_trace(door, arguments):
-    answer = Client().post(
-        "/v1/tools/recommend", arguments, content_type="application/json", headers=door.headers
-    )
+    answer = door.post("/v1/tools/recommend", arguments)
     assert answer.status_code in (400, 422)
     assert ToolCall.objects.count() == 1

@@ -15,7 +15,7 @@ from sandbox.engine.client import engine_client
 from sandbox.failures import AgentFailure, Fault, StartFailed
 from sandbox.images import build_source
 from sandbox.models import Sandbox
-from sandbox.places import door_dir
+from sandbox.places import door_dir, gateway_dir
 from sandbox.protocols import Done, InvokeRequest
 from sandbox.spec import RunSpec, Trust
 from sandbox.tokens import InvalidToken, sandbox_for
@@ -45,7 +45,8 @@ def token_of(driver, sandbox_id):
 
 
 def gone(driver, sandbox_id):
-    return not driver.state(driver.handle_of(sandbox_id)).exists and not door_dir(sandbox_id).exists()
+    left = [path for path in (door_dir(sandbox_id), gateway_dir(sandbox_id)) if path.exists()]
+    return not driver.state(driver.handle_of(sandbox_id)).exists and not left
 
 
 def bundle(tmp_path, source, **fields):
@@ -58,12 +59,12 @@ def bundle(tmp_path, source, **fields):
 def test_a_conversation_from_claim_to_the_last_trace(own_stack, driver, spec):
     claimed = claim(spec)
     token = token_of(driver, claimed.id)
-    assert sandbox_for(token) == (claimed.id, "conversation-1")
+    assert sandbox_for(token, caller=claimed.id) == (claimed.id, "conversation-1")
     assert ask(claimed, "hello") == Done("You said: hello")
     assert claim(spec).id == claimed.id
     pool.release(sandbox_id=claimed.id, reason="the conversation ended")
     with pytest.raises(InvalidToken):
-        sandbox_for(token)
+        sandbox_for(token, caller=claimed.id)
     assert gone(driver, claimed.id)
     row = Sandbox.objects.get(pk=claimed.id)
     assert row.removed_at is not None
@@ -76,10 +77,10 @@ def test_a_warm_one_has_a_token_that_means_nothing_yet(own_stack, driver, spec):
     row = Sandbox.objects.get(status=Status.WARM)
     token = token_of(driver, row.pk)
     with pytest.raises(InvalidToken):
-        sandbox_for(token)
+        sandbox_for(token, caller=row.pk)
     claimed = claim(spec)
     assert (claimed.id, claimed.was_warm) == (row.pk, True)
-    assert sandbox_for(token)[1] == "conversation-1"
+    assert sandbox_for(token, caller=row.pk)[1] == "conversation-1"
     assert Sandbox.objects.filter(status=Status.WARM).count() == 1, "the reserve is filled again"
 
 
@@ -135,7 +136,7 @@ def test_a_start_that_lost_its_worker_is_taken_up_again(own_stack, driver, spec)
     Sandbox.objects.filter(pk=claimed.id).update(status=Status.STARTING, handle="")
     assert starting.start_sandbox(sandbox_id=claimed.id, driver=driver)
     with pytest.raises(InvalidToken):
-        sandbox_for(stale)
+        sandbox_for(stale, caller=claimed.id)
     assert ask(claimed, "hello") == Done("You said: hello")
 
 

@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 
 from agentstore.kit.clock import now
+from agentstore.kit.ids import new_id
 from sandbox import announcements, pool, tending
 from sandbox.doors import local_door
 from sandbox.failures import Fault, StartFailed
@@ -57,11 +58,11 @@ def in_threads(calls):
 def test_a_warm_one_is_claimed_and_named_by_its_token(run_dir):
     with warm() as [(row, token)]:
         with pytest.raises(InvalidToken):
-            sandbox_for(token)
+            sandbox_for(token, caller=row.pk)
         claimed = claim()
         assert (claimed.id, claimed.was_warm) == (row.pk, True)
         assert claimed.door == local_door(row.pk)
-        assert sandbox_for(token) == (row.pk, "conversation-1")
+        assert sandbox_for(token, caller=row.pk) == (row.pk, "conversation-1")
         history = [(c.from_status, c.to_status, c.by) for c in row.changes.all()]
         assert history == [("warm", "claimed", "pool")]
 
@@ -71,7 +72,7 @@ def test_release_ends_the_token_at_once(run_dir):
         claimed = claim()
         assert pool.release(sandbox_id=claimed.id, reason="the conversation ended")
         with pytest.raises(InvalidToken):
-            sandbox_for(token)
+            sandbox_for(token, caller=row.pk)
         assert not pool.release(sandbox_id=claimed.id, reason="again")
         row.refresh_from_db()
         assert (row.status, row.reason) == (Status.STOPPED, "the conversation ended")
@@ -80,7 +81,7 @@ def test_release_ends_the_token_at_once(run_dir):
 @pytest.mark.parametrize("token", ["", "run_", "run_" + "x" * 43, "x" * 10_000, "run_\x00"])
 def test_other_tokens_mean_nothing(token):
     with pytest.raises(InvalidToken):
-        sandbox_for(token)
+        sandbox_for(token, caller=new_id())
 
 
 def test_the_second_turn_gets_the_same_one(run_dir):
@@ -123,7 +124,7 @@ def test_a_dead_one_is_never_given(run_dir):
     dead.refresh_from_db()
     assert (dead.status, dead.fault, dead.failure_code) == (Status.FAILED, Fault.AGENT, "gone")
     with pytest.raises(InvalidToken):
-        sandbox_for(token)
+        sandbox_for(token, caller=dead.pk)
 
 
 def test_one_that_died_in_its_conversation_is_replaced(run_dir):
