@@ -15,7 +15,7 @@ app.autodiscover_tasks()
 # (task, every so many seconds)
 BEAT = [
     ("sandbox.tasks.tend_pool", 5),
-    ("sandbox.tasks.reap_sandboxes", 15),
+    ("sandbox.tasks.watch_hosts", 5),
     ("marketplace.shopping.tasks.reap_turns", 5),
     ("marketplace.shopping.tasks.expire_checkouts", 60),
     ("marketplace.catalog.tasks.index_outbox", 2),

@@ -225,11 +225,13 @@ SPECTACULAR_SETTINGS = {"TITLE": "Agent Store", "VERSION": "1", "SERVE_INCLUDE_S
 
 CELERY_BROKER_URL = VALKEY_URL
 CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_ALWAYS_EAGER = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "marketplace.catalog.tasks.index_*": {"queue": "index"},
+    "sandbox.tasks.watch_hosts": {"queue": "default"},
     "sandbox.tasks.*": {"queue": "sandbox"},
     "marketplace.publishing.tasks.build_submission": {"queue": "sandbox"},
 }
@@ -253,7 +255,22 @@ PROCESSOR_EVENT_TASKS = {
 # Sandbox
 SANDBOX_DRIVER = env.str("SANDBOX_DRIVER", "auto")
 SANDBOX_WARM_FLOOR = env.int("SANDBOX_WARM_FLOOR", 1)
+SANDBOX_WARM_CEILING = env.int("SANDBOX_WARM_CEILING", 8)
+SANDBOX_HOST = env.str("SANDBOX_HOST", "")
 SANDBOX_MAX = env.int("SANDBOX_MAX", 24)
+SANDBOX_MEMORY_MB = env.int("SANDBOX_MEMORY_MB", 0)
+SANDBOX_HOST_LOST_SECONDS = env.int("SANDBOX_HOST_LOST_SECONDS", 30)
+SANDBOX_PROOF_SECONDS = env.int("SANDBOX_PROOF_SECONDS", 3600)
+SANDBOX_WAIT_SECONDS = env.int("SANDBOX_WAIT_SECONDS", 180)
+# Where several hosts run sandboxes: at which address the others reach this one's, and how they know each other.
+SANDBOX_DOOR_ADDRESS = env.str("SANDBOX_DOOR_ADDRESS", "")
+SANDBOX_DOOR_BIND = env.str("SANDBOX_DOOR_BIND", "")
+SANDBOX_DOOR_KEY = env.str("SANDBOX_DOOR_KEY", SECRET_KEY)
+SANDBOX_DOOR_CONNECTIONS = env.int("SANDBOX_DOOR_CONNECTIONS", 512)
+SANDBOX_DOOR_TLS_CERT = env.str("SANDBOX_DOOR_TLS_CERT", "")
+SANDBOX_DOOR_TLS_KEY = env.str("SANDBOX_DOOR_TLS_KEY", "")
+SANDBOX_DOOR_TLS_CA = env.str("SANDBOX_DOOR_TLS_CA", "")
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 SANDBOX_STACK = env.str("SANDBOX_STACK", "")
 SANDBOX_REVIEWED_RUNTIME = env.str("SANDBOX_REVIEWED_RUNTIME", "runc")
 SANDBOX_UNTRUSTED_RUNTIME = env.str("SANDBOX_UNTRUSTED_RUNTIME", "runsc")

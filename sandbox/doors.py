@@ -53,6 +53,20 @@ class Door(Protocol):
         host.
         """
 
+    def find_fault(self) -> AgentFailure:
+        """Whose fault it is that nobody answers."""
+
+    async def explain(self, failure: AgentFailure) -> AgentFailure:
+        """A failure that looks like the agent's, as what it really is: ours when the sandbox's host went away."""
+
+    def read_log(self) -> str:
+        """The last of what the agent printed; empty when it can't be had."""
+
+
+def gone() -> AgentFailure:
+    """The failure of a sandbox that runs no more though nobody ended it."""
+    return AgentFailure("It no longer answers at its socket.", fault=Fault.AGENT, code="gone")
+
 
 @dataclass(frozen=True, slots=True)
 class LocalDoor:
@@ -79,6 +93,18 @@ class LocalDoor:
                 return True
         except (AgentFailure, OSError):
             return False
+
+    def find_fault(self) -> AgentFailure:
+        """See `Door`."""
+        return gone()
+
+    async def explain(self, failure: AgentFailure) -> AgentFailure:
+        """See `Door`: on one host there is nothing between."""
+        return failure
+
+    def read_log(self) -> str:
+        """See `Door`."""
+        return read_log(uuid.UUID(hex=self.path.parent.name))
 
 
 def local_door(sandbox_id: uuid.UUID) -> LocalDoor:

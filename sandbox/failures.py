@@ -43,7 +43,7 @@ class AgentFailure(SandboxFailure):
 
     Codes: `turn_timeout`, `connection_lost`, `bad_answer`, `answer_too_large`, `bad_status`,
     `headers_too_large`, `redirect`, `encoded_answer`, `reported_error` (the agent's fault); `sandbox_gone`,
-    `unsafe_socket`.
+    `unsafe_socket`; `host_lost`, `door_refused` (the platform's).
     """
 
     code = "agent_failed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -12,6 +12,9 @@ from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from sandbox.failures import Fault
 from sandbox.spec import RunSpec
+
+# How long a start may stand in its host's queue.
+QUEUE_SECONDS = 300
 
 
 class Image(models.Model):
@@ -53,6 +56,59 @@ class Layer(models.Model):
         return f"layer {self.diff_id[7:19]}"
 
 
+class Host(models.Model):
+    """A machine that runs sandboxes: what it can take, and how it is. It writes its own row (`sandbox.hosts`)."""
+
+    class Status(models.TextChoices):
+        UP = "up", "Up"
+        DRAINING = "draining", "Draining"
+        LOST = "lost", "Lost"
+
+    name = models.CharField(primary_key=True, max_length=120)
+    address = models.CharField(
+        max_length=200, blank=True, help_text="host:port of its door server; empty: nobody else reaches it"
+    )
+    driver = models.CharField(max_length=20, blank=True)
+    driver_reason = models.CharField(max_length=500, blank=True, help_text="why this driver was chosen")
+    runtimes = models.JSONField(default=dict, blank=True, help_text="the runtime of each level of trust")
+    places = models.PositiveIntegerField(default=0)
+    memory_bytes = models.BigIntegerField(default=0, help_text="what all its sandboxes' limits may add up to")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.UP)
+    draining = models.BooleanField(default=False, help_text="the operator's wish, which outlives a loss")
+    refusal = models.CharField(max_length=500, blank=True, help_text="why nothing is started here")
+    findings = models.JSONField(default=list, blank=True)
+    proven_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(default=now)
+    since = models.DateTimeField(default=now, help_text="when its present status began")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
+
+    @property
+    def broken(self) -> list[dict[str, str]]:
+        """The properties that do not hold here: name, detail, fix."""
+        return [found for found in self.findings if not found["kept"]]
+
+
+class HostStatusChange(models.Model):
+    """Who changed a host's status, when and why."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="changes")
+    to_status = models.CharField(max_length=8, choices=Host.Status.choices)
+    by = models.CharField(max_length=60)
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.host_id} → {self.to_status}"
+
+
 class SandboxQuerySet(models.QuerySet["Sandbox"]):
     """Sandboxes by what they are good for."""
 
@@ -60,11 +116,13 @@ class SandboxQuerySet(models.QuerySet["Sandbox"]):
         """Those that hold, or are about to hold, a place on a host."""
         return self.filter(status__in=Sandbox.LIVE)
 
-    def warm(self, *, tenant: str, spec: RunSpec) -> SandboxQuerySet:
-        """Those that may be claimed for this tenant and spec, the oldest first."""
-        return self.filter(status=Sandbox.Status.WARM, tenant=tenant, spec_key=spec.fingerprint).order_by(
-            "ready_at"
-        )
+    def warm(self, *, tenant: str, spec: RunSpec, here: str) -> SandboxQuerySet:
+        """Those that a process on the host `here` may claim for this tenant and spec."""
+        usable = Host.objects.filter(Q(name=here) | ~Q(address=""), status=Host.Status.UP)
+        return self.filter(
+            Q(host="") | Q(host__in=usable.values("name")), status=Sandbox.Status.WARM, tenant=tenant,
+            spec_key=spec.fingerprint,
+        )  # fmt: skip
 
 
 class Sandbox(models.Model):
@@ -91,7 +149,8 @@ class Sandbox(models.Model):
     spec_key = models.CharField(max_length=32)
     driver = models.CharField(max_length=20, blank=True)
     runtime = models.CharField(max_length=20, blank=True)
-    host = models.CharField(max_length=120, blank=True)
+    host = models.CharField(max_length=120, blank=True, help_text="the name of the host it was placed on")
+    memory_bytes = models.BigIntegerField(default=0, help_text="its limit, which its host sets aside")
     handle = models.CharField(max_length=120, blank=True)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.STARTING)
     token_hash = models.CharField(max_length=64, blank=True)
@@ -100,15 +159,21 @@ class Sandbox(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     log_tail = models.TextField(blank=True)
     created_at = models.DateTimeField(default=now)
+    begun_at = models.DateTimeField(null=True, blank=True, help_text="when its host took its start up")
     ready_at = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    busy_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="until when a turn may be using it; empty: it rests and may be evicted",
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(
         null=True, blank=True, help_text="when nothing of it was left on its host"
     )
 
-    objects: ClassVar[models.Manager[Sandbox]] = SandboxQuerySet.as_manager()
+    objects = SandboxQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -121,6 +186,8 @@ class Sandbox(models.Model):
                 name="sandbox_live",
             ),
             models.Index(fields=["ended_at"], condition=Q(removed_at=None), name="sandbox_unremoved"),
+            models.Index(fields=["claimed_at", "tenant"], name="sandbox_demand"),
+            models.Index(fields=["ended_at", "fault"], condition=~Q(fault=""), name="sandbox_failed"),
         ]  # fmt: skip
         constraints = [
             models.UniqueConstraint(
@@ -143,10 +210,13 @@ class Sandbox(models.Model):
 
     @property
     def start_deadline(self) -> datetime:
-        """When a start that has not come to an end was lost with its worker."""
-        from datetime import timedelta
-
-        return self.created_at + timedelta(seconds=self.run_spec.start_seconds * 2 + 30)
+        """When a start that has not come to an end is given up: from its beginning, or from its being asked
+        for where its host has not come to it.
+        """
+        seconds = self.run_spec.start_seconds * 2 + 30
+        if self.begun_at is None:
+            return self.created_at + timedelta(seconds=seconds + QUEUE_SECONDS)
+        return self.begun_at + timedelta(seconds=seconds)
 
 
 class SandboxStatusChange(models.Model):
@@ -166,6 +236,24 @@ class SandboxStatusChange(models.Model):
         return f"{self.from_status or 'new'} → {self.to_status}"
 
 
+class WaitingClaim(models.Model):
+    """A claim that found no free place: its turn comes in the order of `since`. One that is no longer looked after
+    (`seen_at`) has given up.
+    """
+
+    claim_key = models.CharField(primary_key=True, max_length=100)
+    tenant = models.CharField(max_length=100)
+    trust = models.CharField(max_length=10)
+    since = models.DateTimeField(default=now)
+    seen_at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["since", "claim_key"]
+
+    def __str__(self) -> str:
+        return f"{self.claim_key} waits for a place"
+
+
 class PoolTarget(models.Model):
     """How many warm sandboxes to keep for a tenant that is in demand."""
 
@@ -173,6 +261,7 @@ class PoolTarget(models.Model):
     spec = models.JSONField()
     spec_key = models.CharField(max_length=32)
     floor = models.PositiveSmallIntegerField()
+    wanted = models.PositiveSmallIntegerField(default=0, help_text="how many its recent demand asks for")
     updated_at = models.DateTimeField(default=now)
 
     class Meta:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import structlog
 from django.db import connection, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import StoreError
-from sandbox import announcements, dispatch, doors, protocols
+from sandbox import announcements, dispatch, doors, metrics, protocols
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, Launch, RunState
 from sandbox.failures import Fault, StartFailed
+from sandbox.hosts import is_here, this_host
 from sandbox.models import Sandbox
 from sandbox.places import stack_name
 from sandbox.tokens import mint_token
@@ -29,6 +30,8 @@ _PING_SECONDS = 2.0
 # How often it is looked at: at first often, for a fast start is there within a third of a second.
 _FIRST_LOOK, _LAST_LOOK = 0.01, 0.1
 _STATE_EVERY = 0.3
+# How long whoever waits for a start may take to come for it before it counts as one that rests.
+_CLAIM_GRACE = 30
 
 
 def start_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> bool:
@@ -39,7 +42,7 @@ def start_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> bool:
     """
     with _only_one(sandbox_id) as mine:
         row = Sandbox.objects.filter(pk=sandbox_id, status=Status.STARTING).first() if mine else None
-        if row is None:
+        if row is None or not is_here(row.host):
             return False
         began = time.monotonic()
         try:
@@ -69,7 +72,7 @@ def _bring_up(row: Sandbox, driver: Driver) -> None:
     spec = row.run_spec
     token = mint_token()
     Sandbox.objects.filter(pk=row.pk).update(
-        token_hash=token.digest, driver=driver.name, host=socket.gethostname()
+        token_hash=token.digest, driver=driver.name, host=this_host(), begun_at=now()
     )
     started = driver.start(
         Launch(
@@ -128,13 +131,18 @@ def _finish_ready(row: Sandbox) -> None:
     locked = Sandbox.objects.select_for_update().get(pk=row.pk)
     if locked.status != Status.STARTING:
         # Released while it started: nobody wants it any more.
-        transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk))
+        transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk, host=this_host()))
         return
     at = now()
+    metrics.observe(
+        "start_seconds", (at - (locked.begun_at or locked.created_at)).total_seconds(), driver=locked.driver,
+        runtime=locked.runtime, warm=str(not locked.claim_key).lower(),
+    )  # fmt: skip
     if locked.claim_key:
         record_change(
             locked, to=Status.CLAIMED, by="start", reason="ready, claimed beforehand", ready_at=at,
             claimed_at=at, last_used_at=at,
+            busy_until=at + timedelta(seconds=locked.run_spec.turn_seconds + _CLAIM_GRACE),
         )  # fmt: skip
     else:
         record_change(locked, to=Status.WARM, by="start", reason="ready", ready_at=at)
@@ -148,7 +156,13 @@ def _finish_failed(row: Sandbox, failed: StartFailed) -> None:
             locked, to=Status.FAILED, by="start", reason=failed.message, fault=failed.fault,
             failure_code=failed.code, log_tail=failed.log_tail,
         )  # fmt: skip
-    transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk))
+    transaction.on_commit(lambda: dispatch.enqueue_stop(row.pk, host=this_host()))
+
+
+def is_under_way(sandbox_id: uuid.UUID) -> bool:
+    """Whether somebody, in whatever process, is at that start now."""
+    with _only_one(sandbox_id) as free:
+        return not free
 
 
 @contextmanager

@@ -1,20 +1,26 @@
-"""The `sandbox` queue: the only place from which the engine is spoken to while the store runs.
+"""The sandbox queues: the only place from which an engine is spoken to while the store runs.
 
-Every task takes ids, may run twice, and calls one service. Run it with threads, since it waits more than it
-computes: `celery -A agentstore worker -Q sandbox -P threads -c 8`.
+Every task takes ids, may run twice, and calls one service. A host's worker serves the queue that all share and its
+own, with threads, since it waits more than it computes:
+`celery -A agentstore worker -Q sandbox,sandbox@<SANDBOX_HOST> -P threads -c 8`.
 """
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutting_down
 from django.db import OperationalError
 
-from sandbox import reaper, starting, tending
+from sandbox import hosts, reaper, starting, tending
+from sandbox.dispatch import queue_of
 from sandbox.driver import DriverError, NoDriver
 from sandbox.drivers import chosen_driver, cleaning_driver
-from sandbox.models import Sandbox
+from sandbox.host_rounds import HostRounds
+
+_rounds: list[HostRounds] = []
 
 
 @shared_task(ignore_result=True, autoretry_for=(OperationalError,), max_retries=5, retry_backoff=1)
@@ -40,8 +46,23 @@ def tend_pool() -> None:
     tending.tend_pool()
 
 
-@shared_task(ignore_result=True, expires=60)
-def reap_sandboxes() -> None:
-    """Bring what runs and what the rows say together again."""
-    if Sandbox.objects.filter(removed_at=None).exists():
-        reaper.reap_sandboxes(driver=cleaning_driver())
+@shared_task(ignore_result=True, expires=30)
+def watch_hosts() -> None:
+    """Notice the hosts that fell silent; runs where no engine is, since it may be the last one that did."""
+    hosts.note_lost_hosts()
+
+
+@worker_ready.connect
+def begin_rounds(sender: Any, **kwargs: Any) -> None:
+    """The worker that serves this host's own queue keeps the host."""
+    if queue_of(hosts.this_host()) in sender.app.amqp.queues.consume_from:
+        rounds = HostRounds()
+        rounds.start()
+        _rounds.append(rounds)
+
+
+@worker_shutting_down.connect
+def end_rounds(**kwargs: Any) -> None:
+    """Nothing new is begun; the tasks that run are finished by Celery."""
+    for rounds in _rounds:
+        rounds.end()

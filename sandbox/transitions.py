@@ -10,6 +10,7 @@ import structlog
 from django.db import transaction
 
 from agentstore.kit.clock import now
+from sandbox import metrics
 from sandbox.models import Sandbox, SandboxStatusChange
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ def record_change(row: Sandbox, *, to: str, by: str, reason: str = "", **fields:
     for name, value in fields.items():
         setattr(row, name, value)
     row.save(update_fields=["status", *fields])
+    if to == Sandbox.Status.FAILED:
+        metrics.count("failures", fault=row.fault, code=row.failure_code, host=row.host)
     note_change(row, before=before, by=by, reason=reason)
 
 
@@ -47,5 +50,5 @@ def note_change(row: Sandbox, *, before: str, by: str, reason: str = "") -> None
     )
     log.info(
         "sandbox.status", sandbox=str(row.pk), tenant=row.tenant, before=before, after=row.status, by=by,
-        reason=reason, fault=row.fault or None, code=row.failure_code or None,
+        reason=reason, host=row.host, fault=row.fault or None, code=row.failure_code or None,
     )  # fmt: skip

@@ -35,8 +35,13 @@ def pool(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(fault=show)
     elif show == "stopped":
         rows = rows.filter(status=Sandbox.Status.STOPPED)
+    hours, failures = reports.failures_by_fault()
     context = {
         "figures": reports.overview(),
+        "hosts": reports.host_states(),
+        "waiting": reports.waiting_claims()[:_PAGE],
+        "failure_hours": hours,
+        "failures": failures,
         "targets": reports.targets(),
         "page": Paginator(rows, _PAGE).get_page(request.GET.get("page")),
         "show": show,

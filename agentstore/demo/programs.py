@@ -37,6 +37,7 @@ class Addresses:
     standin_port: int
     valkey_url: str
     key_prefix: str
+    host: str = field(default_factory=socket.gethostname)
     threads: Mapping[str, int] = field(default_factory=lambda: {"worker": 4, "sandbox": 4})
 
     @property
@@ -67,7 +68,7 @@ def programs(at: Addresses) -> list[Program]:
         ),
         _worker(at, "worker", "default", ("-B", "-s", str(at.state_dir / "beat"))),
         _worker(at, "index", "index"),
-        _worker(at, "sandbox", "sandbox"),
+        _worker(at, "sandbox", f"sandbox,sandbox@{at.host}"),
     ]
 
 

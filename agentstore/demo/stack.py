@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -70,6 +71,7 @@ class Stack:
             standin_port=standin_port,
             valkey_url=self.environment["VALKEY_URL"],
             key_prefix=self.environment["CELERY_KEY_PREFIX"],
+            host=self.command_environment().get("SANDBOX_HOST") or socket.gethostname(),
         )
         self.programs = {program.name: program for program in programs(addresses)}
         self._children: dict[str, subprocess.Popen[bytes]] = {}

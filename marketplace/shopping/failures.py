@@ -10,6 +10,7 @@ from sandbox.pool import NoCapacity
 _OURS = "Something on our side broke. Nothing was charged. Please try again."
 _PLATFORM = {
     "lease_lost": "We lost the connection to {agent}. What was shown stays. Please try again.",
+    "host_lost": "We lost the machine that {agent} was running on. What was shown stays. Please try again.",
     "no_capacity": "The store is busy: {agent} could not be started in time. Please try again soon.",
 }
 _AGENT = {

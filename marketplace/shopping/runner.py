@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -19,11 +20,11 @@ from agentstore.kit.text import storable
 from agentstore.kit.threads import in_thread, start_background
 from marketplace.publishing.specs import run_spec_for
 from marketplace.shopping import events, turns
-from marketplace.shopping.conversations import claim_key
+from marketplace.shopping.claims import claim_sandbox
 from marketplace.shopping.events import Name
 from marketplace.shopping.failures import INTERNAL, Failure, failure_of
 from marketplace.shopping.models import Message, Turn
-from sandbox import pool, protocols
+from sandbox import protocols
 from sandbox.failures import AgentFailure, Fault
 from sandbox.pool import ClaimedSandbox
 from sandbox.protocols import InvokeRequest, TextDelta
@@ -34,8 +35,6 @@ log = structlog.get_logger(__name__)
 ANSWER_LETTERS = 32_000
 # How many earlier messages an agent is told again.
 _HISTORY = 40
-_PLACE_WAIT_SECONDS = 20.0
-_SAY_WAITING_AFTER = 0.4
 # Pieces that come closer together travel as one event.
 _FLUSH_SECONDS = 0.03
 
@@ -197,29 +196,12 @@ def _has_cards(turn_id: uuid.UUID) -> bool:
 
 
 async def _claim(brief: Brief) -> ClaimedSandbox:
-    """The conversation's sandbox; says so to the shopper when it takes a moment."""
-    claim = asyncio.create_task(_claim_within_limits(brief))
-    try:
-        done, _ = await asyncio.wait({claim}, timeout=_SAY_WAITING_AFTER)
-        if not done:
-            await _tell_status(brief, "waiting", f"Waking up {brief.agent_name}…")
-        sandbox = await claim
-    except asyncio.CancelledError:
-        claim.cancel()
-        raise
+    sandbox = await claim_sandbox(
+        spec=brief.spec, tenant=brief.tenant, conversation_id=brief.conversation_id,
+        agent_name=brief.agent_name, tell=partial(_tell_status, brief, "waiting"),
+    )  # fmt: skip
     await _tell_status(brief, "thinking", f"{brief.agent_name} is thinking…")
     return sandbox
-
-
-async def _claim_within_limits(brief: Brief) -> ClaimedSandbox:
-    """A sandbox by the limits of now: one that was started before an operator changed a ceiling is replaced."""
-    key = claim_key(brief.conversation_id)
-    wait = brief.spec.start_seconds + _PLACE_WAIT_SECONDS
-    try:
-        return await pool.aclaim(spec=brief.spec, tenant=brief.tenant, claim_key=key, wait_seconds=wait)
-    except pool.ClaimConflict:
-        await in_thread(pool.release_claim, claim_key=key, reason="its limits changed")
-        return await pool.aclaim(spec=brief.spec, tenant=brief.tenant, claim_key=key, wait_seconds=wait)
 
 
 async def _tell_status(brief: Brief, state: str, message: str) -> None:

@@ -136,8 +136,10 @@ def end_turn(
         turn.fault, turn.failure = failure.fault, failure.code
     turn.save()
     # The agent may still be busy with this turn; where there was no place, one may be on its way.
-    if failure is not None and failure.code != NoCapacity.code:
-        key = claim_key(turn.conversation_id)
+    key = claim_key(turn.conversation_id)
+    if failure is None:
+        pool.rest_claim(claim_key=key)
+    elif failure.code != NoCapacity.code:
         pool.release_claim(claim_key=key, reason=f"its turn failed: {failure.code}")
     if text:
         Message.objects.create(

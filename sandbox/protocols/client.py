@@ -81,7 +81,7 @@ async def exchange(
     body has at most `answer_bytes`.
 
     Raises AgentFailure: `turn_timeout`, `connection_lost`, `bad_answer`, `headers_too_large`, `redirect`,
-    `encoded_answer`, `sandbox_gone`, `unsafe_socket`.
+    `encoded_answer`, `sandbox_gone`, `unsafe_socket`; `host_lost` where the sandbox's host went away, which is ours.
     """
     try:
         async with asyncio.timeout(deadline):
@@ -92,9 +92,15 @@ async def exchange(
                 # Not closed politely: the other side could keep us waiting with what we still have to write.
                 writer.transport.abort()
     except TimeoutError as late:
-        raise agent_failed("turn_timeout", f"The agent did not finish within {deadline:g} seconds.") from late
+        failure = agent_failed("turn_timeout", f"The agent did not finish within {deadline:g} seconds.")
+        raise await door.explain(failure) from late
     except (OSError, EOFError) as lost:
-        raise agent_failed("connection_lost", "The agent closed the connection.") from lost
+        failure = agent_failed("connection_lost", "The agent closed the connection.")
+        raise await door.explain(failure) from lost
+    except AgentFailure as failed:
+        raise (
+            await door.explain(failed) if failed.code == "connection_lost" else failed
+        ) from failed.__cause__
     except h11.RemoteProtocolError as broken:
         if broken.error_status_hint == 431:
             raise agent_failed("headers_too_large", "The agent's answer has too large headers.") from broken

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from agentstore.kit.threads import in_thread
-from marketplace.shopping import events, runner, streams, turns
+from marketplace.shopping import claims, events, runner, streams, turns
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
 from marketplace.shopping.turns import start_turn
 from sandbox.models import Sandbox
@@ -134,19 +135,20 @@ async def test_a_sandbox_by_former_limits_is_replaced(conversation, play, play_w
     assert (old.status, new.status, new.run_spec.memory_bytes) == ("stopped", "claimed", 64 * 2**20)
 
 
-async def test_no_place_is_said_honestly(conversation, run_dir, settings):
-    settings.SANDBOX_MAX = 0
+async def test_no_place_is_said_honestly(conversation, run_dir, settings, monkeypatch):
+    """No host is there: the shopper reads that the store is busy, waits as long as was promised, and is told."""
+    settings.SANDBOX_WAIT_SECONDS = 2
+    monkeypatch.setattr(claims, "_START_GRACE", 0.0)
     conversation.version.manifest["resources"]["start_seconds"] = 1
     await in_thread(conversation.version.save)
-    wait, runner._PLACE_WAIT_SECONDS = runner._PLACE_WAIT_SECONDS, 0.0
-    try:
-        turn = await ask(conversation)
-    finally:
-        runner._PLACE_WAIT_SECONDS = wait
+    started = time.monotonic()
+    turn = await ask(conversation)
+    assert time.monotonic() - started >= 2
     assert (turn.fault, turn.failure) == ("platform", "no_capacity")
     stream = await told(conversation)
     assert [event.name for event in stream] == ["status", "turn.failed"]
     assert stream[0].data["state"] == "waiting"
+    assert "You are next" in stream[0].data["message"]
     assert "The store is busy" in stream[1].data["message"]
 
 

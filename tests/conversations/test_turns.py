@@ -116,6 +116,8 @@ def test_silent_sandboxes_are_given_back_but_not_in_a_turn(turn):
     type(row).objects.update(last_used_at=now() - timedelta(minutes=11))
     assert turns.release_idle_sandboxes() == 0
     end_turn(turn_id=turn.pk, status="done", by="runner", text="Here.")
+    assert turns.release_idle_sandboxes() == 0, "its silence begins with the turn's end"
+    type(row).objects.update(last_used_at=now() - timedelta(minutes=11))
     assert turns.release_idle_sandboxes() == 1
 
 

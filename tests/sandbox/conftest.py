@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
-from sandbox import reaper
+from sandbox import hosts, reaper
 from sandbox.driver import Driver, DriverError
 from sandbox.drivers import make_driver
 from sandbox.images import BuiltImage, build_source
+from sandbox.models import Host
 from sandbox.spec import RunSpec, Trust
 
 AGENTS = Path(__file__).with_name("agents")
@@ -61,10 +64,28 @@ def echo_image(db) -> BuiltImage:
 
 
 @pytest.fixture
+def here(db) -> Host:
+    """This host, proven, with as many places as a test may want; it is never lost."""
+    return known_host(hosts.this_host())
+
+
+def known_host(name: str, **fields) -> Host:
+    found, _ = Host.objects.update_or_create(
+        name=name,
+        defaults={
+            "driver": "docker", "runtimes": {trust.value: "runc" for trust in Trust}, "places": 24,
+            "memory_bytes": 2**50, "proven_at": now(), "heartbeat_at": now() + timedelta(days=1), **fields,
+        },
+    )  # fmt: skip
+    return found
+
+
+@pytest.fixture
 def own_stack(settings, driver, transactional_db, run_dir):
     """A stack of this test alone, of which nothing is left afterwards; tasks run where they are enqueued."""
     settings.SANDBOX_STACK = f"test-{new_id().hex[-8:]}"
     settings.CELERY_TASK_ALWAYS_EAGER = True
+    known_host(hosts.this_host())
     from agentstore.celery import app
 
     app.conf.task_always_eager = True

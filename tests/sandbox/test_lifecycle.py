@@ -72,7 +72,8 @@ def test_a_conversation_from_claim_to_the_last_trace(own_stack, driver, spec):
     assert token not in str(Sandbox.objects.filter(pk=row.pk).values().get())
 
 
-def test_a_warm_one_has_a_token_that_means_nothing_yet(own_stack, driver, spec):
+def test_a_warm_one_has_a_token_that_means_nothing_yet(own_stack, driver, spec, settings):
+    settings.SANDBOX_WARM_CEILING = 1
     pool.set_target(spec=spec, tenant="version-1", floor=1)
     row = Sandbox.objects.get(status=Status.WARM)
     token = token_of(driver, row.pk)

@@ -51,10 +51,10 @@ STATUS_TONES = {
     "info": "building candidate checking created held in_review new open pending processing queued "
     "received review running scheduled starting submitted validating waiting warming",
     "success": "accepted active approved available claimed completed connected done fulfilled listed live paid "
-    "passed posted published ready settled succeeded verified warm",
-    "warning": "attention late partial partially_refunded quarantined refunded requires_action returned "
+    "passed posted published ready settled succeeded up verified warm",
+    "warning": "attention draining late partial partially_refunded quarantined refunded requires_action returned "
     "stale suspended unbilled",
-    "error": "blocked canceled_by_processor dead disputed error failed lost overdue refused rejected "
+    "error": "blocked broken canceled_by_processor dead disputed error failed lost overdue refused rejected "
     "reversed",
 }
 _TONE_OF = {status: tone for tone, statuses in STATUS_TONES.items() for status in statuses.split()}
