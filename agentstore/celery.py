@@ -22,6 +22,7 @@ BEAT = [
     ("marketplace.catalog.tasks.resume_imports", 60),
     ("marketplace.publishing.tasks.resume_submissions", 60),
     ("marketplace.publishing.tasks.renew_targets", 60),
+    ("marketplace.publishing.tasks.collect_images", 3600),
     ("marketplace.ranking.tasks.mature_conversions", 3600),
     ("marketplace.ranking.tasks.fit_ranking", 3600),
     ("billing.tasks.post_due_events", 10),

@@ -275,6 +275,7 @@ SANDBOX_STACK = env.str("SANDBOX_STACK", "")
 SANDBOX_REVIEWED_RUNTIME = env.str("SANDBOX_REVIEWED_RUNTIME", "runc")
 SANDBOX_UNTRUSTED_RUNTIME = env.str("SANDBOX_UNTRUSTED_RUNTIME", "runsc")
 SANDBOX_IDLE_SECONDS = env.int("SANDBOX_IDLE_SECONDS", 900)
+SANDBOX_IMAGE_GRACE_HOURS = env.int("SANDBOX_IMAGE_GRACE_HOURS", 24)
 GATEWAY_SOCKET_DIR = RUN_DIR / "gateway"
 
 # Publishing: what a developer may upload and ask for, and how soon an operator answers

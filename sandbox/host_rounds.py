@@ -16,11 +16,13 @@ from django.db import close_old_connections, connections
 
 from agentstore.kit.errors import StoreError
 from sandbox import drivers, hosts, proof, reaper
+from sandbox.images import garbage
 from sandbox.models import Host, Sandbox
 
 log = structlog.get_logger(__name__)
 BEAT_SECONDS = 5.0
 REAP_SECONDS = 15.0
+FORGET_SECONDS = 3600.0
 # What is broken is looked at again this often, so that a host that was mended is green by itself.
 RETRY_SECONDS = 60.0
 
@@ -39,6 +41,9 @@ class HostRounds:
             ),
             threading.Thread(
                 target=self._every, args=(BEAT_SECONDS, self._prove), name="host-proof", daemon=True
+            ),
+            threading.Thread(
+                target=self._every, args=(FORGET_SECONDS, self._forget), name="host-forget", daemon=True
             ),
         ]
         self._prove_at = 0.0
@@ -74,6 +79,9 @@ class HostRounds:
     def _reap(self) -> None:
         if Sandbox.objects.filter(host__in=("", hosts.this_host()), removed_at=None).exists():
             reaper.reap_sandboxes(driver=drivers.cleaning_driver())
+
+    def _forget(self) -> None:
+        garbage.forget_on_this_host(driver=drivers.cleaning_driver())
 
     def _prove(self) -> None:
         if time.monotonic() < self._prove_at:

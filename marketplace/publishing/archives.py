@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from marketplace.publishing.errors import BundleRefused
+from sandbox.images.reading import BoundedReader
 
 _PIECE = 256 * 1024
 _MAX_PATH_BYTES = 400
@@ -29,7 +30,6 @@ _MAX_DEPTH = 32
 # let be.
 _MAX_RATIO = 200
 _RATIO_FROM = 16 * 2**20
-_MAX_READ = 4 * 2**20
 # What the standard library raises for a broken archive; other OSErrors are this machine's, not the archive's.
 _BROKEN = (
     EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, struct.error, tarfile.TarError,
@@ -156,8 +156,9 @@ def _bound_directory(file: IO[bytes], limits: Limits) -> None:
 
 
 def _tar_members(file: IO[bytes] | gzip.GzipFile, limits: Limits) -> Iterator[_Member]:
+    bounded = BoundedReader(file, limit=limits.unpacked_bytes, too_large=lambda: _too_large(limits))
     # typeshed asks for a whole IO[bytes] here; reading needs read, seek and tell alone.
-    with tarfile.TarFile(fileobj=_Bounded(file, limits), mode="r") as packed:  # type: ignore[arg-type]
+    with tarfile.TarFile(fileobj=bounded, mode="r") as packed:  # type: ignore[arg-type]
         while (info := packed.next()) is not None:
             path = _safe_path(info.name)
             if info.issym() or info.islnk():
@@ -166,29 +167,6 @@ def _tar_members(file: IO[bytes] | gzip.GzipFile, limits: Limits) -> Iterator[_M
                 raise _special(info.name)
             stream = None if info.isdir() else packed.extractfile(info)
             yield _Member(path, bool(info.mode & 0o111), stream)
-
-
-class _Bounded:
-    """A stream for tarfile, which reads extended headers whole whatever size they claim."""
-
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, limits: Limits) -> None:
-        self._file = file
-        self._limits = limits
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MAX_READ:
-            raise tarfile.HeaderError("a header is larger than is allowed")
-        if self._file.tell() > self._limits.unpacked_bytes + _MAX_READ:
-            raise _too_large(self._limits)
-        return self._file.read(size)
-
-    def seek(self, position: int) -> int:
-        if position > self._limits.unpacked_bytes + _MAX_READ:
-            raise _too_large(self._limits)
-        return self._file.seek(position)
-
-    def tell(self) -> int:
-        return self._file.tell()
 
 
 def _safe_path(name: str) -> PurePosixPath:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from marketplace.publishing import listings, notices, pipeline, submissions
+from marketplace.publishing import listings, notices, pipeline, retention, submissions
 
 
 @shared_task
@@ -35,6 +35,12 @@ def resume_submissions() -> None:
 def renew_targets() -> None:
     """The beat's: what is kept warm follows the operator's ceilings."""
     listings.renew_targets()
+
+
+@shared_task
+def collect_images() -> None:
+    """The beat's: remove images that nobody needs."""
+    retention.collect_images()
 
 
 @shared_task

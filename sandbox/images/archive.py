@@ -7,16 +7,19 @@ needs, tags are dropped, digests are computed anew.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from sandbox.images import blobs
 from sandbox.images.errors import ImageRefused
-from sandbox.images.layers import Budget, read_entries, rewrite_layer
+from sandbox.images.layers import MAX_BYTES, Budget, read_entries, rewrite_layer
+from sandbox.images.reading import BROKEN, open_tar
 from sandbox.images.records import BuiltImage, record_image
 from sandbox.images.store import image_config, our_architecture, put_image, put_layer
 from sandbox.images.tree import Tree
@@ -34,22 +37,47 @@ _MANIFESTS = (
 
 
 def load_archive(path: Path) -> BuiltImage:
-    """The image in an archive file, stored. Raises ImageRefused."""
+    """The image in an archive file (tar or tar.gz), stored. Raises ImageRefused."""
     if Path(path).stat().st_size > MAX_ARCHIVE_BYTES:
         raise ImageRefused(f"The archive is larger than {MAX_ARCHIVE_BYTES // MIB} MiB.", code="too_large")
-    try:
-        archive = tarfile.open(path)  # noqa: SIM115  (closed below)
-    except (tarfile.TarError, OSError, EOFError) as broken:
-        raise ImageRefused("This is no image archive.", code="malformed_archive") from broken
-    with archive:
+    with _plain(Path(path)) as file, contextlib.ExitStack() as closing:
         try:
+            archive = closing.enter_context(open_tar(file, limit=MAX_BYTES, too_large=_unpacks_too_large))
             members = _index(archive)
-            config, layers = _described(archive, members)
-            return _store(archive, members, config, layers)
-        except (tarfile.TarError, EOFError, KeyError, TypeError, AttributeError, IndexError) as broken:
+            config, names = _described(archive, members)
+            command, env, workdir = _settings(config)
+            layers = [_content(archive, _member(members, name)) for name in names]
+        except (*BROKEN, KeyError, TypeError, AttributeError, IndexError) as broken:
             raise ImageRefused(
                 "The archive's description is not valid.", code="malformed_archive"
             ) from broken
+        return _store(layers, command, env, workdir)
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
+    """The archive without gzip around it: its parts are read in another order than they lie in."""
+    with path.open("rb") as file, tempfile.TemporaryFile(dir=blobs.scratch_dir()) as plain:
+        if file.read(2) != b"\x1f\x8b":
+            file.seek(0)
+            yield file
+            return
+        file.seek(0)
+        size = 0
+        with gzip.GzipFile(fileobj=file) as unzipped:
+            try:
+                while piece := unzipped.read(MIB):
+                    size += plain.write(piece)
+                    if size > MAX_BYTES:
+                        raise _unpacks_too_large()
+            except BROKEN as broken:
+                raise ImageRefused("The archive's gzip is broken.", code="malformed_archive") from broken
+        plain.seek(0)
+        yield plain
+
+
+def _unpacks_too_large() -> ImageRefused:
+    return ImageRefused(f"The archive unpacks to more than {MAX_BYTES // MIB} MiB.", code="too_large")
 
 
 def _index(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
@@ -58,7 +86,7 @@ def _index(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     for count, member in enumerate(archive):
         if count >= _MAX_MEMBERS:
             raise ImageRefused("The archive has too many entries.", code="too_many_files")
-        if member.isreg():
+        if member.isreg() and not member.issparse():
             found[member.name.removeprefix("./")] = member
     return found
 
@@ -111,10 +139,8 @@ def _blob(digest: str) -> str:
     return f"blobs/{kind}/{value}"
 
 
-def _store(
-    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], config: dict[str, Any], layers: list[str]
-) -> BuiltImage:
-    """Rewrite the layers into the store and describe them anew. Raises ImageRefused."""
+def _settings(config: dict[str, Any]) -> tuple[list[str], list[str], str]:
+    """Command, environment and working directory. Raises ImageRefused."""
     settings = config.get("config") or {}
     command = [*(settings.get("Entrypoint") or []), *(settings.get("Cmd") or [])]
     if not command or not all(isinstance(word, str) for word in command):
@@ -125,25 +151,32 @@ def _store(
             f"The image is for {config.get('os')}/{config.get('architecture')}, not linux/{ours}.",
             code="wrong_platform",
         )  # fmt: skip
-    for name in layers:
-        if name not in members:
-            raise ImageRefused(f"The archive lacks the layer {name!r:.80}.", code="malformed_archive")
+    env = [v for v in settings.get("Env") or [] if isinstance(v, str) and "=" in v]
+    return command, env, str(settings.get("WorkingDir") or "/")
+
+
+def _member(members: dict[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
+    if name not in members:
+        raise ImageRefused(f"The archive lacks the layer {name!r:.80}.", code="malformed_archive")
+    return members[name]
+
+
+def _store(layers: list[IO[bytes]], command: list[str], env: list[str], workdir: str) -> BuiltImage:
+    """Rewrite the layers into the store and describe them anew. Raises ImageRefused."""
     budget, tree = Budget(), Tree()
     # All are rewritten before any is stored: what is refused leaves nothing behind.
     with contextlib.ExitStack() as scratch:
         rewritten = []
-        for name in layers:
+        for number, content in enumerate(layers):
             place = scratch.enter_context(tempfile.TemporaryFile(dir=blobs.scratch_dir()))
-            rewrite_layer(_content(archive, members[name]), place, budget=budget)
+            rewrite_layer(content, place, budget=budget)
             place.seek(0)
             with tarfile.TarFile(fileobj=place) as layer:
                 # An image whose layers don't fit on one another could be unpacked by nobody.
-                tree.add_layer(name, (entry for entry, _ in read_entries(layer)))
+                tree.add_layer(str(number), (entry for entry, _ in read_entries(layer)))
             place.seek(0)
             rewritten.append(place)
         stored = [put_layer(place).diff_id for place in rewritten]
-    env = [v for v in settings.get("Env") or [] if isinstance(v, str) and "=" in v]
-    workdir = str(settings.get("WorkingDir") or "/")
     digest = hashlib.sha256(json.dumps([command, env, workdir, stored]).encode()).hexdigest()
     labels = {"agentstore.source": Image.Source.ARCHIVE.value, "agentstore.digest": digest}
     image = put_image(image_config(layers=stored, command=command, env=env, workdir=workdir, labels=labels))

@@ -79,6 +79,11 @@ def current_base() -> BuiltImage:
     return record_image(image=image, source=Image.Source.BASE, digest=image.labels["agentstore.digest"])
 
 
+def current_base_id() -> str | None:
+    """The id of the base image that builds are laid on now; None before the first was made."""
+    return blobs.read_note(f"{NOTES}/{_CURRENT}")
+
+
 def _made_before(note: str) -> StoredImage | None:
     """The image that a note names, if every byte of it is still right."""
     image_id = blobs.read_note(f"{NOTES}/{note}")

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -134,6 +134,21 @@ def read_note(name: str) -> str | None:
             return bytes(file.read()).decode()
     except FileNotFoundError:
         return None
+
+
+def list_notes(place: str) -> list[str]:
+    """The names of all texts of a place."""
+    try:
+        return list(storage().listdir(place)[1])
+    except FileNotFoundError:
+        return []
+
+
+def forget_copies(known: Collection[str]) -> None:
+    """Remove this host's copies of blobs whose digests are not among `known`."""
+    for copy in _copies().glob("*/*/*"):
+        if copy.name not in known:
+            copy.unlink(missing_ok=True)
 
 
 def local_path(name: str) -> Path | None:

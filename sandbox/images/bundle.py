@@ -1,30 +1,30 @@
 """Lays a checked source bundle on the base image. A seller's Dockerfile is never run, nor any code of the
 bundle.
 
-The bundle's wheels make one layer, its files another, so that versions that differ in their own code alone
-share the rest. The same files give the same bytes.
+The bundle's wheels make one layer, its files another, each with its bytecode on top, so that versions that differ
+in their own code alone share the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import platform
 import shlex
 import stat
-import tarfile
-import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from sandbox.images import blobs
+from sandbox.driver import Driver
 from sandbox.images.base import current_base
+from sandbox.images.compiling import MAX_SECONDS, compile_layer
 from sandbox.images.errors import ImageRefused
+from sandbox.images.packing import Packed, pack_layer
 from sandbox.images.records import BuiltImage, record_image
-from sandbox.images.store import get_image, image_config, put_image, put_layer
+from sandbox.images.store import get_image, image_config, put_image
 from sandbox.images.wheels import read_wheel
 from sandbox.models import Image
 from sandbox.spec import MIB
@@ -43,21 +43,28 @@ class _Budget:
     files: int
     size: int
 
-    def spend(self, size: int) -> None:
-        """Count one file. Raises ImageRefused."""
-        self.files -= 1
-        self.size -= size
-        if self.files < 0:
-            raise ImageRefused(f"The bundle has more than {MAX_FILES} files.", code="too_many_files")
-        if self.size < 0:
-            raise ImageRefused(f"The bundle unpacks to more than {MAX_BYTES // MIB} MiB.", code="too_large")
+    def counted(self, files: Iterable[Packed]) -> Iterator[Packed]:
+        """The same files. Raises ImageRefused at the first that is too many or too much."""
+        for file in files:
+            self.files -= 1
+            self.size -= len(file.content)
+            if self.files < 0:
+                raise ImageRefused(f"The bundle has more than {MAX_FILES} files.", code="too_many_files")
+            if self.size < 0:
+                raise ImageRefused(
+                    f"The bundle unpacks to more than {MAX_BYTES // MIB} MiB.", code="too_large"
+                )
+            yield file
 
 
-def build_source(*, bundle_dir: Path, runtime: str, command: Sequence[str] | str) -> BuiltImage:
+def build_source(
+    *, bundle_dir: Path, runtime: str, command: Sequence[str] | str, driver: Driver | None = None
+) -> BuiltImage:
     """An image of the bundle's files under /app and its `wheels/*.whl` on Python's path.
 
-    `runtime` is "python", or "python3.x" when the base has just that; `command` runs in /app. The same
-    content gives the same image. Raises ImageRefused (the developer's), BaseUnavailable (ours).
+    `runtime` is "python", or "python3.x" when the base has just that; `command` runs in /app. With a driver the
+    Python files are byte-compiled in a sandbox of its; without one they are not. The same content gives the
+    same image. Raises ImageRefused (the developer's), BaseUnavailable (ours).
     """
     base = get_image(current_base().image_id)
     python = base.labels.get("agentstore.python", "")
@@ -71,10 +78,17 @@ def build_source(*, bundle_dir: Path, runtime: str, command: Sequence[str] | str
         raise ImageRefused("The manifest names no command to run.", code="no_command")
     files, wheels = _look_through(Path(bundle_dir))
     budget = _Budget(MAX_FILES, MAX_BYTES)
+    until = time.monotonic() + MAX_SECONDS
     layers = list(base.layers)
-    if wheels:
-        layers.append(_put(_installed(wheels, python), budget))
-    layers.append(_put(_own(files), budget))
+    for root, content in ((_SITE, _installed(wheels, python)), (_APP, _own(files))):
+        if root == _SITE and not wheels:
+            continue
+        layer = pack_layer(budget.counted(content)).diff_id
+        layers.append(layer)
+        if driver is not None and (
+            bytecode := compile_layer(base=base, layer=layer, root=root, driver=driver, until=until)
+        ):
+            layers.append(bytecode)
     digest = hashlib.sha256(json.dumps([RECIPE, words, layers]).encode()).hexdigest()
     image = put_image(
         image_config(
@@ -107,38 +121,14 @@ def _look_through(bundle_dir: Path) -> tuple[dict[str, Path], list[Path]]:
     return own, sorted(wheels)
 
 
-def _own(files: dict[str, Path]) -> Iterator[tuple[str, bytes, bool]]:
-    """`(path in the image, content, executable)` of the bundle's own files."""
+def _own(files: dict[str, Path]) -> Iterator[Packed]:
+    """The bundle's own files."""
     for place, path in sorted(files.items()):
-        yield f"{_APP}/{place}", path.read_bytes(), bool(path.stat().st_mode & 0o100)
+        yield Packed(f"{_APP}/{place}", path.read_bytes(), bool(path.stat().st_mode & 0o100))
 
 
-def _installed(wheels: Sequence[Path], python: str) -> Iterator[tuple[str, bytes, bool]]:
-    """The same of the wheels, as if they were installed."""
+def _installed(wheels: Sequence[Path], python: str) -> Iterator[Packed]:
+    """The wheels' files, as if they were installed."""
     for wheel in wheels:
         for inside, content in read_wheel(wheel, python=python, architecture=platform.machine()):
-            yield f"{_SITE}/{inside}", content, False
-
-
-def _put(entries: Iterable[tuple[str, bytes, bool]], budget: _Budget) -> str:
-    """Store the files as a layer, with their directories, in one order and without times; its diff id."""
-    made = set[str]()
-    with tempfile.TemporaryFile(dir=blobs.scratch_dir()) as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for name, content, executable in entries:
-                budget.spend(len(content))
-                for parent in reversed(PurePosixPath(name).parents):
-                    if str(parent) not in {".", *made}:
-                        made.add(str(parent))
-                        tar.addfile(_member(str(parent), tarfile.DIRTYPE, 0o755))
-                member = _member(name, tarfile.REGTYPE, 0o755 if executable else 0o644)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-        file.seek(0)
-        return put_layer(file).diff_id
-
-
-def _member(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.mode = kind, mode
-    return member
+            yield Packed(f"{_SITE}/{inside}", content)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
 from sandbox.images.errors import ImageRefused
+from sandbox.images.reading import BROKEN, open_tar
 from sandbox.images.tree import MAX_DEPTH, Entry, Kind
 from sandbox.spec import MIB
 
@@ -47,7 +47,7 @@ class Budget:
         if self.files < 0:
             raise ImageRefused(f"The image has more than {MAX_FILES} files.", code="too_many_files")
         if self.size < 0:
-            raise ImageRefused(f"The image unpacks to more than {MAX_BYTES // MIB} MiB.", code="too_large")
+            raise _too_large()
 
 
 def rewrite_layer(source: IO[bytes], target: IO[bytes], *, budget: Budget) -> str:
@@ -55,14 +55,21 @@ def rewrite_layer(source: IO[bytes], target: IO[bytes], *, budget: Budget) -> st
     digesting = _Digesting(target)
     try:
         with (
-            tarfile.open(fileobj=source, mode="r|*") as given,
+            open_tar(source, limit=budget.size, too_large=_too_large) as given,
             tarfile.open(fileobj=digesting, mode="w|", format=tarfile.PAX_FORMAT) as kept,  # type: ignore[call-overload]  # it writes, which is all that is asked
         ):
             for member in _members(given, budget):
                 kept.addfile(member, given.extractfile(member) if member.isreg() else None)
-    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as broken:
-        raise ImageRefused("A layer of the image is no valid archive.", code="malformed_archive") from broken
+    except BROKEN as broken:
+        raise ImageRefused(
+            "A layer of the image is no valid archive.", code="malformed_archive",
+            hint="Layers are plain or gzipped tar files.",
+        ) from broken  # fmt: skip
     return f"sha256:{digesting.hash.hexdigest()}"
+
+
+def _too_large() -> ImageRefused:
+    return ImageRefused(f"The image unpacks to more than {MAX_BYTES // MIB} MiB.", code="too_large")
 
 
 def _members(given: tarfile.TarFile, budget: Budget) -> Iterator[tarfile.TarInfo]:

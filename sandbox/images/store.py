@@ -22,7 +22,7 @@ from agentstore.kit.clock import now
 from sandbox.driver import ImageMissing
 from sandbox.images import blobs
 from sandbox.images.errors import ImageRefused
-from sandbox.models import Layer
+from sandbox.models import Image, Layer
 from sandbox.spec import MIB
 
 LAYERS, CONFIGS, NOTES = "layers", "images", "made"
@@ -96,7 +96,7 @@ def put_image(config: Mapping[str, Any]) -> StoredImage:
     layers = list(config["rootfs"]["diff_ids"])
     note_layers({diff_id: layer_size(diff_id) for diff_id in layers})
     content = json.dumps(config, sort_keys=True, separators=(",", ":")).encode()
-    digest, _ = blobs.put_blob(io.BytesIO(content), place=CONFIGS)
+    digest, _ = blobs.put_blob(io.BytesIO(content), place=CONFIGS, before_keeping=_note_image)
     return get_image(f"sha256:{digest}")
 
 
@@ -161,6 +161,11 @@ def note_layers(sizes: Mapping[str, int]) -> None:
 
 def _note_use(digest: str, size: int) -> None:
     _upsert([Layer(diff_id=f"sha256:{digest}", size=size, used_at=now())])
+
+
+def _note_image(digest: str, size: int) -> None:
+    """Where there was this image before: it is wanted again."""
+    Image.objects.filter(pk=f"sha256:{digest}").update(used_at=now())
 
 
 def _upsert(rows: Iterable[Layer]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
+import resource
 import tarfile
 
 import pytest
@@ -104,6 +106,50 @@ def test_bombs_stop_at_the_budget():
     assert refused.value.code == "too_many_files"
 
 
+def header_bomb(size):
+    """A tar whose extended header claims to be huge, and is."""
+    member = tarfile.TarInfo("pax")
+    member.type, member.size = tarfile.XHDTYPE, size
+    return member.tobuf(tarfile.USTAR_FORMAT) + b"\0" * size
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        gzip.compress(header_bomb(40_000_000)),
+        b"".join(header_bomb(0) for _ in range(3000)),
+    ],
+    ids=["a huge header", "thousands of headers for one file"],
+)
+def test_headers_that_are_bombs_are_refused(layer):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageRefused) as refused:
+        rewritten(layer)
+    assert refused.value.code == "malformed_archive"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "kilobytes"
+
+
+def test_a_gzipped_archive_that_unpacks_without_end_is_refused(tmp_path, image_dir, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 1_000_000)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tar_of(("zeros", b"\0" * 5_000_000))))
+    with pytest.raises(ImageRefused) as refused:
+        load_archive(tmp_path / "a.tar.gz")
+    assert refused.value.code == "too_large"
+
+
+@pytest.mark.django_db
+def test_a_gzipped_archive_is_the_same_image(tmp_path, image_dir):
+    plain = docker_archive(tmp_path / "a.tar", [HELLO])
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert load_archive(tmp_path / "a.tar.gz").image_id == load_archive(plain).image_id
+
+
+def test_layers_that_do_not_fit_on_one_another_are_refused(tmp_path, image_dir):
+    with pytest.raises(ImageRefused) as refused:
+        load_archive(docker_archive(tmp_path / "a.tar", [HELLO, tar_of(("hello/below", b""))]))
+    assert refused.value.code == "malformed_archive"
+
+
 def test_equal_layers_have_equal_digests_whatever_their_times():
     one, other = special("a", tarfile.REGTYPE), special("a", tarfile.REGTYPE)
     other.mtime = 99999
@@ -123,13 +169,13 @@ def test_equal_layers_have_equal_digests_whatever_their_times():
         ({"config": "text"}, "malformed_archive"),
     ],
 )
-def test_descriptions_that_make_no_image_are_refused(tmp_path, described, code):
+def test_descriptions_that_make_no_image_are_refused(tmp_path, image_dir, described, code):
     with pytest.raises(ImageRefused) as refused:
         load_archive(docker_archive(tmp_path / "a.tar", [HELLO], described=described))
     assert refused.value.code == code
 
 
-def test_thousands_of_layers_several_images_and_no_archive_are_refused(tmp_path, monkeypatch):
+def test_thousands_of_layers_several_images_and_no_archive_are_refused(tmp_path, image_dir, monkeypatch):
     with pytest.raises(ImageRefused) as refused:
         load_archive(docker_archive(tmp_path / "a.tar", [HELLO] * (archive.MAX_LAYERS + 1)))
     assert refused.value.code == "too_many_layers"

@@ -100,10 +100,17 @@ def test_a_file_below_an_earlier_layers_link_lands_where_the_image_would_look(un
     outside = tmp_path / "outside"
     outside.mkdir()
     root = unpacked(
-        [link("lib", "usr/lib"), link("up", "../../.."), link("far", str(outside)), directory("usr/lib")],
-        [("lib/x.so", b"x"), ("up/y", b"y"), ("far/z", b"z")],
+        [
+            link("lib", "usr/lib"),
+            link("up", "../../.."),
+            link("far", str(outside)),
+            directory("usr/lib"),
+            link("usr/abs", "/usr/lib"),
+        ],
+        [("lib/x.so", b"x"), ("usr/abs/w", b"w"), ("up/y", b"y"), ("far/z", b"z")],
     )
     assert (root / "usr/lib/x.so").read_bytes() == b"x"
+    assert (root / "usr/lib/w").read_bytes() == b"w"
     assert (root / "y").read_bytes() == b"y"
     assert root.joinpath(*outside.parts[1:], "z").read_bytes() == b"z"
     assert list(outside.iterdir()) == []
