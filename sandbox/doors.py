@@ -15,14 +15,18 @@ import os
 import shutil
 import socket
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from django.conf import settings
+
 from sandbox.failures import AgentFailure, Fault
 from sandbox.places import (
+    ALIVE_NAME,
     LOG_NAMES,
     SANDBOX_UID,
     door_dir,
@@ -141,7 +145,34 @@ def prepare_gateway(sandbox_id: uuid.UUID, *, root: Path | None = None) -> Path:
     directory = root / sandbox_id.hex
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
+    _show_life(directory)
     return directory
+
+
+def keep_alive(sandbox_id: uuid.UUID) -> None:
+    """Tell a sandbox's process 1 that the platform is there; without it everything in it ends after
+    SANDBOX_DEAD_MAN_SECONDS. Nothing happens where the sandbox has no directory any more.
+    """
+    with contextlib.suppress(OSError):
+        _show_life(gateway_dir(sandbox_id))
+
+
+def was_unattended(sandbox_id: uuid.UUID) -> bool:
+    """Whether the sandbox has gone without a sign of life for as long as its process 1 waits: our own record, which
+    nothing in the sandbox can write to.
+    """
+    with contextlib.suppress(OSError):
+        shown = (gateway_dir(sandbox_id) / ALIVE_NAME).stat().st_mtime
+        return bool(time.time() - shown >= settings.SANDBOX_DEAD_MAN_SECONDS)
+    return False
+
+
+def _show_life(directory: Path) -> None:
+    """What counts is that the text is another one: no clock of the sandbox's is compared with ours."""
+    fresh = directory / "alive.new"
+    fresh.write_text(f"{time.time_ns()}\n")
+    fresh.chmod(0o644)
+    fresh.replace(directory / ALIVE_NAME)
 
 
 def remove(sandbox_id: uuid.UUID) -> None:

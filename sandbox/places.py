@@ -11,6 +11,7 @@ from django.db import connection
 
 SOCKET_NAME = "agent.sock"
 GATEWAY_SOCKET_NAME = "gateway.sock"
+ALIVE_NAME = "alive"
 LOG_NAMES = ("log.old", "log")
 # What agents run as: "nobody" of Debian. It owns nothing on any host.
 SANDBOX_UID = 65534

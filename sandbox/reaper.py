@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from agentstore.kit.clock import now
 from sandbox import announcements, dispatch, doors, starting
 from sandbox.driver import Driver, DriverError, Found
+from sandbox.engine import relay
 from sandbox.failures import Fault
 from sandbox.hosts import is_here, this_host
 from sandbox.models import Sandbox
@@ -56,6 +57,10 @@ def reap_sandboxes(*, driver: Driver) -> dict[str, int]:
         "lost": _end_lost_starts(),
         "again": resume_starts(),
         "died": _bury_dead(driver, running),
+    }
+    # After those that ended unattended are told by how old their last sign of life is.
+    _keep_alive(running)
+    done |= {
         "idle": _end_idle(),
         "removed": _remove_ended(driver),
         "strays": _remove_strays(driver, running),
@@ -122,11 +127,20 @@ def _bury_dead(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
             fault, code, reason = Fault.PLATFORM, "gone", "its container is gone"
         elif state.out_of_memory:
             code, reason = "out_of_memory", "the agent used more memory than its manifest asks for"
+        elif state.exit_code == relay.UNATTENDED and doors.was_unattended(row.pk):
+            fault, code, reason = Fault.PLATFORM, "unattended", "nobody told it that the platform is there"
         ended += change_status(
             sandbox_id=row.pk, to=Status.FAILED, from_=(Status.WARM, Status.CLAIMED), by="reaper",
             reason=reason, fault=fault, failure_code=code, log_tail=doors.read_log(row.pk),
         )  # fmt: skip
     return ended
+
+
+def _keep_alive(running: dict[uuid.UUID, Found]) -> None:
+    """What nobody wants any more is left out: should it not be removed, it ends by itself."""
+    wanted = _mine().filter(pk__in=running, status__in=Sandbox.LIVE)
+    for sandbox_id in wanted.values_list("pk", flat=True):
+        doors.keep_alive(sandbox_id)
 
 
 def _end_idle() -> int:

@@ -21,7 +21,7 @@ from sandbox.driver import (
 )
 from sandbox.drivers.docker_images import EngineImages
 from sandbox.drivers.hardening import SANDBOX_LABEL, STACK_LABEL, container_name, container_options
-from sandbox.engine.client import engine_client, engine_errors
+from sandbox.engine.client import engine_client, engine_errors, wanted_arguments
 from sandbox.images.store import get_image
 from sandbox.spec import Trust
 
@@ -80,6 +80,15 @@ class DockerDriver:
             except NoDriver as missing:
                 runtime, there = missing.message, False
             told.append((f"runtime_{trust}", there, runtime, "Run scripts/setup_engine.sh."))
+            if there and runtime != "runc":
+                missing_arguments = sorted(wanted_arguments() - self._arguments_of(runtime))
+                told.append(
+                    (
+                        f"runtime_{trust}_arguments", not missing_arguments,
+                        f"without {missing_arguments}" if missing_arguments else "as we set it up",
+                        "Run scripts/setup_engine.sh: it merges sandbox/engine/daemon.json.",
+                    )
+                )  # fmt: skip
         return [Finding(name, kept, detail, "" if kept else fix) for name, kept, detail, fix in told]
 
     def ensure_image(self, image_id: str) -> None:
@@ -89,6 +98,9 @@ class DockerDriver:
     def keep_images(self, keep: Collection[str]) -> int:
         """See the contract."""
         return self._images.keep(keep)
+
+    def _arguments_of(self, runtime: str) -> set[str]:
+        return set(self._info["Runtimes"][runtime].get("runtimeArgs") or [])
 
     def start(self, launch: Launch) -> Started:
         """Create and start. See the contract."""

@@ -19,8 +19,8 @@ from sandbox.spec import MIB
 
 SANDBOX_LABEL = "agentstore.sandbox"
 STACK_LABEL = "agentstore.stack"
-# Process 1, the log's reader, two relays with their children.
-_RELAY_PIDS = 40
+# Process 1, the log's reader and its writer, the relay.
+_RELAY_PIDS = 8
 # gVisor's own processes are in the container's cgroup.
 _GVISOR_PIDS = 256
 _GVISOR_BYTES = 64 * MIB
@@ -54,7 +54,7 @@ def container_options(launch: Launch, *, image: str, runtime: str, command: list
     }
     return {
         "image": image,
-        "entrypoint": relay.COMMAND,
+        "entrypoint": relay.command(sealed=not gvisor),
         "command": command,
         "name": container_name(launch.sandbox_id),
         "labels": {SANDBOX_LABEL: str(launch.sandbox_id), STACK_LABEL: launch.stack},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 from docker.errors import DockerException
@@ -26,6 +28,12 @@ def engine_client() -> docker.DockerClient:
         raise DriverError(
             "The container engine does not answer.", hint="Start it, or run `manage.py sandbox_doctor`."
         ) from away
+
+
+def wanted_arguments() -> set[str]:
+    """What gVisor must be called with (daemon.json, which scripts/setup_engine.sh merges into the engine's own)."""
+    runtimes = json.loads(Path(__file__).with_name("daemon.json").read_text())["runtimes"]
+    return set(runtimes["runsc"]["runtimeArgs"])
 
 
 @contextlib.contextmanager
