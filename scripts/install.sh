@@ -61,13 +61,15 @@ fi
 if [ "${1:-}" = --tests ]; then
   missing=()
   command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core fonts-liberation)
+  # Two sandbox hosts on one machine are two network namespaces.
+  if [ "$(uname)" = Linux ]; then command -v ip >/dev/null || missing+=(iproute2); fi
   # What drives the browser is a Node of its own that needs it.
   if command -v ldconfig >/dev/null && ! ldconfig -p | grep -q libatomic.so.1; then missing+=(libatomic1); fi
   if [ ${#missing[@]} -gt 0 ] && may_install; then
     say "installing ${missing[*]}"
     install_packages "${missing[@]}"
   elif [ ${#missing[@]} -gt 0 ]; then
-    say "the tests in a browser need: ${missing[*]}" >&2
+    say "the tests in a browser and of several hosts need: ${missing[*]}" >&2
   fi
 fi
 say "done"

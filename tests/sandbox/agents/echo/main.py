@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +16,9 @@ class Agent(BaseHTTPRequestHandler):
         prompt = request["prompt"]
         if prompt.startswith("gateway "):
             self.answer({"text": self.ask_gateway(prompt.removeprefix("gateway "))})
+        elif prompt.startswith("think "):
+            time.sleep(float(prompt.removeprefix("think ")))
+            self.answer({"text": "I thought about it"})
         elif prompt == "die":
             os._exit(3)
         else:
