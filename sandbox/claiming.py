@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import structlog
-from django.db import IntegrityError, connection, transaction
-from django.db.models import OuterRef, Subquery
+from django.db import IntegrityError, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
 from sandbox import capacity, dispatch
+from sandbox.claim_queries import TakenRow, find_held, take_warm
 from sandbox.doors import Door
 from sandbox.failures import Fault, StartFailed
 from sandbox.hosts import this_host
@@ -28,29 +27,6 @@ Status = Sandbox.Status
 # What a turn may take beyond its own time before its sandbox counts as one that rests.
 _TURN_GRACE = 30
 _LOCKED_PAUSE, _LOCKED_TRIES = 0.002, 50
-
-# One statement, so that a claim is one way to the database. A row that another claim holds at this moment is passed
-# over; a second claim of the same key fails on the constraint `one_live_sandbox_per_claim`.
-_TAKE_WARM = """
-WITH mine AS (
-    SELECT s.id, COALESCE(h.address, '') AS address
-      FROM sandbox_sandbox s LEFT JOIN sandbox_host h ON h.name = s.host
-     WHERE s.status = 'warm' AND s.tenant = %(tenant)s AND s.spec_key = %(spec_key)s
-       AND (s.host = '' OR h.status = 'up' AND (s.host = %(here)s OR h.address <> ''))
-     ORDER BY s.ready_at LIMIT 1
-       FOR UPDATE OF s SKIP LOCKED
-), taken AS (
-    UPDATE sandbox_sandbox s
-       SET status = 'claimed', claim_key = %(claim_key)s, claimed_at = %(at)s, last_used_at = %(at)s,
-           busy_until = %(busy_until)s
-      FROM mine WHERE s.id = mine.id
-    RETURNING s.id, s.host, mine.address
-), noted AS (
-    INSERT INTO sandbox_sandboxstatuschange (sandbox_id, from_status, to_status, by, reason, at)
-    SELECT id, 'warm', 'claimed', 'pool', 'claimed', %(at)s FROM taken
-)
-SELECT id, host, address FROM taken
-"""
 
 
 class ClaimConflict(Conflict):
@@ -100,44 +76,36 @@ def try_claim(wish: Wish, waiting: Waiting) -> ClaimedSandbox | Waiting:
 
 
 def _held(wish: Wish) -> ClaimedSandbox | Waiting | None:
-    host = Host.objects.filter(name=OuterRef("host"))
-    row = (
-        Sandbox.objects.filter(claim_key=wish.claim_key, status__in=Sandbox.LIVE)
-        .values("pk", "tenant", "spec_key", "status", "host", "ready_at", "claimed_at", "busy_until")
-        .annotate(host_status=Subquery(host.values("status")), address=Subquery(host.values("address")))
-        .first()
-    )
+    row = find_held(claim_key=wish.claim_key)
     if row is None:
         return None
-    if (row["tenant"], row["spec_key"]) != (wish.tenant, wish.spec.fingerprint):
+    if (row.tenant, row.spec_key) != (wish.tenant, wish.spec.fingerprint):
         raise ClaimConflict("This claim is bound to a sandbox of another tenant or spec.")
-    if row["status"] == Status.STARTING:
-        return Waiting(row["pk"])
-    if row["host_status"] in (Host.Status.DRAINING, Host.Status.LOST):
-        _leave(row["pk"], row["host"], f"its host is {row['host_status']}")
+    if row.status == Status.STARTING:
+        return Waiting(row.id)
+    if row.host_status in (Host.Status.DRAINING, Host.Status.LOST):
+        _leave(row.id, row.host, f"its host is {row.host_status}")
         return None
-    door = door_at(row["pk"], host=row["host"], address=row["address"] or "")
+    door = door_at(row.id, host=row.host, address=row.address)
     if not door.is_answering():
-        _bury(row["pk"], row["host"], door)
+        _bury(row.id, row.host, door)
         return None
     # None is changed when it was evicted at this moment.
-    if not Sandbox.objects.filter(pk=row["pk"], status=Status.CLAIMED).update(
+    if not Sandbox.objects.filter(pk=row.id, status=Status.CLAIMED).update(
         last_used_at=now(), busy_until=_busy_until(wish.spec)
     ):
         return None
-    was_warm = bool(row["ready_at"] and row["claimed_at"] and row["ready_at"] < row["claimed_at"])
-    return _claimed(wish, row["pk"], door, was_warm=was_warm)
+    return _claimed(wish, row.id, door, was_warm=row.was_warm)
 
 
 def _warm(wish: Wish) -> ClaimedSandbox | None:
     for _ in range(_LOCKED_TRIES):
         while (found := _take_warm(wish)) is not None:
-            sandbox_id, host, address = found
-            door = door_at(sandbox_id, host=host, address=address)
+            door = door_at(found.id, host=found.host, address=found.address)
             if door.is_answering():
                 dispatch.enqueue_tending()
-                return _claimed(wish, sandbox_id, door, was_warm=True)
-            _bury(sandbox_id, host, door)
+                return _claimed(wish, found.id, door, was_warm=True)
+            _bury(found.id, found.host, door)
         if not Sandbox.objects.warm(tenant=wish.tenant, spec=wish.spec, here=this_host()).exists():
             return None
         # Another call holds it: it takes it, or lets it go in a moment.
@@ -145,22 +113,17 @@ def _warm(wish: Wish) -> ClaimedSandbox | None:
     return None
 
 
-def _take_warm(wish: Wish) -> tuple[uuid.UUID, str, str] | None:
-    at = now()
-    parameters: dict[str, Any] = {
-        "tenant": wish.tenant, "spec_key": wish.spec.fingerprint, "claim_key": wish.claim_key, "at": at,
-        "here": this_host(), "busy_until": _busy_until(wish.spec),
-    }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_WARM, parameters)
-        found = cursor.fetchone()
-    if found is None:
-        return None
-    log.info(
-        "sandbox.status", sandbox=str(found[0]), tenant=wish.tenant, before="warm", after="claimed",
-        by="pool", reason="claimed", host=found[1],
+def _take_warm(wish: Wish) -> TakenRow | None:
+    found = take_warm(
+        tenant=wish.tenant, spec_key=wish.spec.fingerprint, claim_key=wish.claim_key, here=this_host(),
+        at=now(), busy_until=_busy_until(wish.spec),
     )  # fmt: skip
-    return found[0], found[1], found[2]
+    if found is not None:
+        log.info(
+            "sandbox.status", sandbox=str(found.id), tenant=wish.tenant, before="warm", after="claimed",
+            by="pool", reason="claimed", host=found.host,
+        )  # fmt: skip
+    return found
 
 
 @transaction.atomic
@@ -210,7 +173,7 @@ def _claimed(wish: Wish, sandbox_id: uuid.UUID, door: Door, *, was_warm: bool) -
     )  # fmt: skip
 
 
-def _busy_until(spec: RunSpec) -> Any:
+def _busy_until(spec: RunSpec) -> datetime:
     return now() + timedelta(seconds=spec.turn_seconds + _TURN_GRACE)
 
 

@@ -47,12 +47,10 @@ class HostRounds:
             ),
         ]
         self._prove_at = 0.0
+        self._resumed = False
 
     def start(self) -> None:
         """Make this host known, take up what a worker before this one left, and go on until `end`."""
-        hosts.beat()
-        # A worker that was killed has told nobody; what it was at is handed out again before anything new.
-        reaper.resume_starts(at_once=True)
         for thread in self._threads:
             thread.start()
 
@@ -77,6 +75,9 @@ class HostRounds:
         hosts.note_lost_hosts()
 
     def _reap(self) -> None:
+        # A worker that was killed has told nobody: what it was at is handed out again first.
+        reaper.resume_starts(at_once=not self._resumed)
+        self._resumed = True
         if Sandbox.objects.filter(host__in=("", hosts.this_host()), removed_at=None).exists():
             reaper.reap_sandboxes(driver=drivers.cleaning_driver())
 

@@ -77,7 +77,10 @@ def ask(claimed, prompt, deadline=40.0):
 
 def is_connected():
     """Whether this process, where the turn runs, is joined to a door server."""
-    return any(c.raddr and c.raddr.port == DOOR_PORT for c in psutil.Process().net_connections("tcp"))
+    return any(
+        c.status == psutil.CONN_ESTABLISHED and c.raddr.port == DOOR_PORT
+        for c in psutil.Process().net_connections("tcp")
+    )
 
 
 def host_of(claimed):
