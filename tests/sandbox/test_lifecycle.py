@@ -152,6 +152,23 @@ def test_what_was_killed_outside_is_found_and_told_apart(own_stack, driver, spec
     assert gone(driver, removed.id)
 
 
+def test_what_ended_since_nobody_looked_after_it_is_ours(own_stack, driver, spec, settings):
+    """As after an hour without the sandbox worker; each round of the reaper is a sign of life."""
+    claim(spec, "so that the driver is proven")
+    settings.SANDBOX_DEAD_MAN_SECONDS = 8
+    claimed = claim(spec)
+    alive = gateway_dir(claimed.id) / "alive"
+    before = alive.read_text()
+    assert reaper.reap_sandboxes(driver=driver)["died"] == 0
+    assert alive.read_text() != before
+    until = time.monotonic() + 40
+    while driver.state(driver.handle_of(claimed.id)).running:
+        assert time.monotonic() < until
+    assert reaper.reap_sandboxes(driver=driver)["died"] == 1
+    row = Sandbox.objects.get(pk=claimed.id)
+    assert (row.fault, row.failure_code) == (Fault.PLATFORM, "unattended")
+
+
 def test_a_container_without_a_row_is_removed_and_a_neighbour_stack_is_not(own_stack, driver, spec, settings):
     stray, kept = claim(spec, "one"), claim(spec, "two")
     Sandbox.objects.filter(pk=stray.id).delete()
