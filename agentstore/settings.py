@@ -277,6 +277,8 @@ SANDBOX_UNTRUSTED_RUNTIME = env.str("SANDBOX_UNTRUSTED_RUNTIME", "runsc")
 # Longer than any restart of the sandbox worker takes.
 SANDBOX_DEAD_MAN_SECONDS = env.int("SANDBOX_DEAD_MAN_SECONDS", 300)
 SANDBOX_IDLE_SECONDS = env.int("SANDBOX_IDLE_SECONDS", 900)
+# The index that bundles' pinned requirements are fetched from; none: wheels are vendored.
+SANDBOX_WHEEL_INDEX = env.str("SANDBOX_WHEEL_INDEX", "")
 SANDBOX_IMAGE_GRACE_HOURS = env.int("SANDBOX_IMAGE_GRACE_HOURS", 24)
 GATEWAY_SOCKET_DIR = RUN_DIR / "gateway"
 
@@ -293,6 +295,9 @@ AGENT_MAX_START_SECONDS = env.int("AGENT_MAX_START_SECONDS", 30)
 AGENT_MAX_TURN_SECONDS = env.int("AGENT_MAX_TURN_SECONDS", 60)
 AGENT_MAX_ANSWER_KB = env.int("AGENT_MAX_ANSWER_KB", 4096)
 AGENT_MAX_CALLS_PER_TURN = env.int("AGENT_MAX_CALLS_PER_TURN", 200)
+# Known vulnerabilities: where `manage.py load_advisories` reads them, and the least severity that fails a check.
+SANDBOX_ADVISORIES = env.str("SANDBOX_ADVISORIES", "")
+SANDBOX_ADVISORY_FAILS = env.str("SANDBOX_ADVISORY_FAILS", "critical")
 REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
 # How long a check waits for a free place beyond the agent's own time to start; then it is tried again later.
 CHECK_PLACE_SECONDS = env.int("CHECK_PLACE_SECONDS", 45)

@@ -41,7 +41,8 @@ _ALL = (
         "no_secrets",
         "received",
         "No secrets inside",
-        "No private key or live credential lies in the bundle. An agent gets its keys from its environment.",
+        "No private key or live credential lies in the bundle, or in a layer of its image. An agent gets its "
+        "keys from its environment.",
         "Looking for credentials…",
     ),
     CheckKind(
@@ -51,6 +52,14 @@ _ALL = (
         "The bundle was laid on the base image, or its own image loaded, and what is in it was looked at "
         "before any of it ran.",
         "Building the image…",
+    ),
+    CheckKind(
+        "no_known_flaws",
+        "building",
+        "No known vulnerabilities",
+        "The packages in the image are listed and compared with the advisories that this store has; which "
+        "severity fails is its operator's choice.",
+        "Listing its packages…",
     ),
     CheckKind(
         "starts_in_time",

@@ -272,3 +272,24 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.submission_id}"
+
+
+class Advisory(models.Model):
+    """A known vulnerability of one package, from the database that the operator provides (OSV's format)."""
+
+    ref = models.CharField(max_length=80, help_text="for example GHSA-… or CVE-…")
+    ecosystem = models.CharField(max_length=60, help_text="PyPI, npm, Debian:12 …")
+    package = models.CharField(max_length=214)
+    severity = models.CharField(max_length=8)
+    summary = models.CharField(max_length=300, blank=True)
+    affected = models.JSONField(help_text="OSV's ranges and versions")
+    loaded_at = models.DateTimeField(default=now)
+
+    class Meta:
+        indexes = [models.Index(fields=["ecosystem", "package"], name="advisory_by_package")]
+        constraints = [
+            models.UniqueConstraint(fields=["ref", "ecosystem", "package"], name="one_advisory_per_package")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ref} of {self.package}"

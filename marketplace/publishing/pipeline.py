@@ -19,7 +19,7 @@ from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 
 from agentstore.kit.errors import StoreError
-from marketplace.publishing import submissions, verdicts
+from marketplace.publishing import scans, submissions, verdicts
 from marketplace.publishing.bundles import OpenBundle, open_bundle
 from marketplace.publishing.candidates import create_candidate
 from marketplace.publishing.errors import BundleRefused, ManifestInvalid
@@ -118,8 +118,7 @@ def _read_manifest(submission: Submission, bundle: OpenBundle) -> None:
 
 def _look_for_secrets(submission: Submission, bundle: OpenBundle) -> None:
     if bundle.kind == "image":
-        detail = "An image's layers are not searched; agent.toml holds none."
-        _record(submission, "no_secrets", True, detail)
+        # Its layers are searched when they are in the store.
         return
     if findings := find_secrets(bundle.root):
         raise _failed(
@@ -146,10 +145,27 @@ def _build(submission: Submission) -> None:
         raise _failed(
             submission, "image_inspected", refused.message, hint=refused.hint, since=started
         ) from refused
-    Version.objects.filter(pk=version.pk).update(image_id=built.image_id)
     evidence = {"image_id": built.image_id, "size": built.size, "command": list(built.command), **built.facts}
     detail = f"{built.image_id[:19]}…, {filesizeformat(built.size)}, runs {' '.join(built.command)[:200]}"
     _record(submission, "image_inspected", True, detail, since=started, **evidence)
+    _scan(submission, built.image_id, bundle.kind)
+    Version.objects.filter(pk=version.pk).update(image_id=built.image_id)
+
+
+def _scan(submission: Submission, image_id: str, kind: str) -> None:
+    started = time.monotonic()
+    if kind == "image":
+        secrets = scans.judge_secrets(image_id=image_id)
+        _record(submission, "no_secrets", secrets.passed, secrets.detail, since=started, log=secrets.log)
+        if not secrets.passed:
+            raise CheckFailed("no_secrets")
+    judged = scans.list_and_judge_packages(image_id=image_id, kind=kind)
+    _record(
+        submission, "no_known_flaws", judged.passed, judged.detail, since=started, log=judged.log,
+        **judged.evidence,
+    )  # fmt: skip
+    if not judged.passed:
+        raise CheckFailed("no_known_flaws")
 
 
 def _compiling_driver() -> Driver | None:

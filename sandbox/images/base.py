@@ -20,7 +20,7 @@ from django.conf import settings
 
 from sandbox.driver import ImageMissing
 from sandbox.images import blobs
-from sandbox.images.debian import fetch_packages, unpack_packages
+from sandbox.images.debian import describe_package, fetch_packages, unpack_packages
 from sandbox.images.records import BuiltImage, record_image
 from sandbox.images.store import (
     NOTES,
@@ -34,7 +34,7 @@ from sandbox.images.store import (
 )
 from sandbox.models import Image
 
-RECIPE = "7"
+RECIPE = "8"
 _CURRENT = f"base-of-recipe-{RECIPE}"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "tzdata", "media-types", "busybox-static")
 # Dependencies of maintainer scripts, which are never run.
@@ -103,6 +103,7 @@ def _make(packages: Sequence[Path], digest: str, home: Path) -> StoredImage:
         unpack_packages(packages, root)
         _strip(root)
         _furnish(root)
+        _list_packages(packages, root)
         _byte_compile(root)
         archive = Path(scratch) / "base.tar"
         with tarfile.open(archive, "w") as tar:
@@ -142,6 +143,15 @@ def _furnish(root: Path) -> None:
         (root / "usr/bin/env").symlink_to("/bin/busybox")
     if not (root / "usr/bin/python").exists():
         (root / "usr/bin/python").symlink_to("python3")
+
+
+def _list_packages(packages: Sequence[Path], root: Path) -> None:
+    """What scanners read in images without dpkg: one file for each package, and which distribution it is."""
+    listed = root / "var/lib/dpkg/status.d"
+    listed.mkdir(parents=True)
+    for package in packages:
+        (listed / package.name.partition("_")[0]).write_text(describe_package(package))
+    (root / "etc/os-release").write_bytes(Path("/etc/os-release").read_bytes())
 
 
 def _byte_compile(root: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import platform
 import shlex
 import stat
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from sandbox.images.compiling import MAX_SECONDS, compile_layer
 from sandbox.images.errors import ImageRefused
 from sandbox.images.packing import Packed, pack_layer
 from sandbox.images.records import BuiltImage, record_image
-from sandbox.images.store import get_image, image_config, put_image
-from sandbox.images.wheels import read_wheel
+from sandbox.images.store import StoredImage, get_image, image_config, put_image
+from sandbox.images.wheel_index import FILE_NAME, fetch_wheels, missing_requirements
+from sandbox.images.wheels import platforms_of, read_wheel
 from sandbox.models import Image
 from sandbox.spec import MIB
 
@@ -77,8 +79,25 @@ def build_source(
     if not words:
         raise ImageRefused("The manifest names no command to run.", code="no_command")
     files, wheels = _look_through(Path(bundle_dir))
-    budget = _Budget(MAX_FILES, MAX_BYTES)
-    until = time.monotonic() + MAX_SECONDS
+    with tempfile.TemporaryDirectory(prefix="wheels-") as fetched:
+        wheels += _fetched(files, wheels, python, Path(fetched))
+        layers = _layers(base, files, wheels, python, driver)
+    digest = hashlib.sha256(json.dumps([RECIPE, words, layers]).encode()).hexdigest()
+    image = put_image(
+        image_config(
+            layers=layers, command=words, env=[*base.env, f"PYTHONPATH=/{_APP}:/{_SITE}"], workdir=f"/{_APP}",
+            labels={"agentstore.source": Image.Source.BUNDLE.value, "agentstore.digest": digest},
+        )
+    )  # fmt: skip
+    facts = {"base": base.image_id, "runtime": f"python{python}", "command": words}
+    return record_image(image=image, source=Image.Source.BUNDLE, digest=digest, facts=facts)
+
+
+def _layers(
+    base: StoredImage, files: dict[str, Path], wheels: Sequence[Path], python: str, driver: Driver | None
+) -> list[str]:
+    """The base's layers, then wheels and own files, each with its bytecode. Raises ImageRefused."""
+    budget, until = _Budget(MAX_FILES, MAX_BYTES), time.monotonic() + MAX_SECONDS
     layers = list(base.layers)
     for root, content in ((_SITE, _installed(wheels, python)), (_APP, _own(files))):
         if root == _SITE and not wheels:
@@ -89,15 +108,18 @@ def build_source(
             bytecode := compile_layer(base=base, layer=layer, root=root, driver=driver, until=until)
         ):
             layers.append(bytecode)
-    digest = hashlib.sha256(json.dumps([RECIPE, words, layers]).encode()).hexdigest()
-    image = put_image(
-        image_config(
-            layers=layers, command=words, env=[*base.env, f"PYTHONPATH=/{_APP}:/{_SITE}"], workdir=f"/{_APP}",
-            labels={"agentstore.source": Image.Source.BUNDLE.value, "agentstore.digest": digest},
-        )
-    )  # fmt: skip
-    facts = {"base": base.image_id, "runtime": f"python{python}", "command": words}
-    return record_image(image=image, source=Image.Source.BUNDLE, digest=digest, facts=facts)
+    return layers
+
+
+def _fetched(files: dict[str, Path], wheels: Sequence[Path], python: str, into: Path) -> list[Path]:
+    """The wheels that the bundle pins and does not bring, from the operator's index."""
+    requirements = files.get(FILE_NAME)
+    missing = missing_requirements(requirements, wheels) if requirements else []
+    if not missing:
+        return []
+    return fetch_wheels(
+        missing, python=python, platforms=platforms_of(platform.machine()), into=into, most_bytes=MAX_BYTES
+    )
 
 
 def _look_through(bundle_dir: Path) -> tuple[dict[str, Path], list[Path]]:

@@ -55,6 +55,13 @@ def unpack_packages(packages: Sequence[Path], root: Path) -> None:
         _succeed(_run(["dpkg-deb", "-x", str(package), str(root)]))
 
 
+def describe_package(package: Path) -> str:
+    """The package's control paragraph."""
+    done = _run(["dpkg-deb", "-f", str(package)])
+    _succeed(done)
+    return done.stdout
+
+
 def _pinned(filename: str) -> str:
     name, version, _ = filename.split("_")
     return f"{name}={version.replace('%3a', ':')}"

@@ -22,6 +22,7 @@ from agentstore.kit.clock import now
 from sandbox.driver import Driver, ImageMissing
 from sandbox.images import blobs
 from sandbox.images.base import current_base_id
+from sandbox.images.bill import delete_bill
 from sandbox.images.records import record_image
 from sandbox.images.store import CONFIGS, LAYERS, NOTES, get_image, layer_size
 from sandbox.images.unpack import forget_layers
@@ -134,6 +135,7 @@ def _remove_image(image_id: str, before: datetime) -> bool:
     if row is None:
         return False
     blobs.delete_blob(CONFIGS, image_id.removeprefix("sha256:"))
+    delete_bill(image_id)
     row.delete()
     return True
 

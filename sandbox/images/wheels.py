@@ -52,11 +52,16 @@ def _place(name: str, *, wheel: str) -> str | None:
     return str(path)
 
 
-def _supported(python: str, architecture: str) -> frozenset[Tag]:
-    version = tuple(int(part) for part in python.split("."))
+def platforms_of(architecture: str) -> list[str]:
+    """The platform tags that the base image takes, the newest first."""
     platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(_GLIBC_MINOR, 4, -1)]
     platforms += [f"manylinux{year}_{architecture}" for year in ("2014", "2010", "1")]
-    platforms.append(f"linux_{architecture}")
+    return [*platforms, f"linux_{architecture}"]
+
+
+def _supported(python: str, architecture: str) -> frozenset[Tag]:
+    version = tuple(int(part) for part in python.split("."))
+    platforms = platforms_of(architecture)
     interpreter = f"cp{version[0]}{version[1]}"
     return frozenset(
         [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]

@@ -21,6 +21,7 @@ from marketplace.publishing.limits import Granted, granted_limits
 from marketplace.publishing.models import Agent, ReviewItem, Submission
 from marketplace.publishing.permissions import in_words
 from marketplace.publishing.progress import progress_of
+from marketplace.publishing.views.submission import bill_of
 
 PER_PAGE = 25
 
@@ -99,6 +100,13 @@ def review(request: HttpRequest, submission: uuid.UUID) -> HttpResponse:
     return render(
         request, "operator/review.html", _facts(found) | {"form": form}, status=422 if form.errors else 200
     )
+
+
+@require_GET
+@operators_only
+def bill(request: HttpRequest, submission: uuid.UUID) -> HttpResponse:
+    """The bill of materials of the image that is judged."""
+    return bill_of(get_object_or_404(Submission, pk=submission))
 
 
 @require_GET

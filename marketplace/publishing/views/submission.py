@@ -10,12 +10,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from agentstore.kit.errors import Invalid, Refused
+from agentstore.kit.errors import Invalid, NotFound, Refused
 from marketplace.publishing import submissions
 from marketplace.publishing.forms import BundleForm
 from marketplace.publishing.models import Submission
 from marketplace.publishing.progress import progress_of
 from marketplace.publishing.views.developer import studio_for
+from sandbox.images.bill import MEDIA_TYPE, read_bill
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,6 +51,24 @@ def submission(request: HttpRequest, org: str, submission: uuid.UUID) -> HttpRes
 def progress(request: HttpRequest, org: str, submission: uuid.UUID) -> HttpResponse:
     """The part of the verdict page that asks for itself again while the submission is open."""
     return render(request, "developer/_progress.html", _context(request, org, submission))
+
+
+@require_GET
+def bill(request: HttpRequest, org: str, submission: uuid.UUID) -> HttpResponse:
+    """The image's bill of materials, to keep."""
+    studio = studio_for(request, org)
+    return bill_of(get_object_or_404(Submission, organization=studio, pk=submission))
+
+
+def bill_of(submission: Submission) -> HttpResponse:
+    """The bill of a submission's image as a file. Raises NotFound before there is one."""
+    version = submission.version
+    if version is None:
+        raise NotFound("There is no image for this submission yet.")
+    response = HttpResponse(read_bill(version.image_id), content_type=MEDIA_TYPE)
+    name = f"{version.agent.slug}-{version.semver}.cdx.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 def _context(request: HttpRequest, org: str, submission: uuid.UUID) -> dict[str, Any]:
