@@ -16,6 +16,9 @@ def agent_environment(*, spec: RunSpec, token: str) -> dict[str, str]:
         **spec.env,
         "PORT": str(AGENT_PORT),
         "HOME": "/tmp",  # noqa: S108  (inside the sandbox)
+        # Its number has no name in the image's /etc/passwd; programs that want one look here first.
+        "USER": "agent",
+        "LOGNAME": "agent",
         "AGENTSTORE_URL": GATEWAY,
         "AGENTSTORE_TOKEN": token,
         "MCP_URL": f"{GATEWAY}/mcp",

@@ -33,6 +33,7 @@ from sandbox.places import (
     doors_root,
     gateway_dir,
     gateways_root,
+    sandbox_uid,
     socket_path,
 )
 
@@ -127,10 +128,9 @@ def prepare(sandbox_id: uuid.UUID) -> Path:
     directory.mkdir()
     if os.geteuid() == 0:
         _mount_tmpfs(directory)
-        os.chown(directory, SANDBOX_UID, SANDBOX_UID)
-        directory.chmod(0o755)
-    else:
-        directory.chmod(0o777)
+        os.chown(directory, sandbox_uid(sandbox_id), sandbox_uid(sandbox_id))
+    # Whichever user the driver gives it may write; nobody else comes as far as here.
+    directory.chmod(0o777)
     return directory
 
 
@@ -227,13 +227,21 @@ def open_socket(path: Path | str) -> Iterator[str]:
         ) from missing
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISSOCK(found.st_mode) or found.st_uid not in (SANDBOX_UID, os.geteuid()):
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid not in _owners(directory):
             raise AgentFailure(
                 "The agent put something else in its socket's place.", fault=Fault.AGENT, code="unsafe_socket"
             )
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def _owners(directory: str) -> set[int]:
+    """Who may have made a socket in it."""
+    owners = {SANDBOX_UID, os.geteuid()}
+    with contextlib.suppress(ValueError):
+        owners.add(sandbox_uid(uuid.UUID(hex=os.path.basename(directory))))
+    return owners
 
 
 def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:

@@ -13,8 +13,10 @@ SOCKET_NAME = "agent.sock"
 GATEWAY_SOCKET_NAME = "gateway.sock"
 ALIVE_NAME = "alive"
 LOG_NAMES = ("log.old", "log")
-# What agents run as: "nobody" of Debian. It owns nothing on any host.
+# "nobody" of Debian, which owns nothing on any host: whose an image's files are, and who an agent is in gVisor.
 SANDBOX_UID = 65534
+# Beyond what distributions, containers and systemd give away, and below 2^31.
+_FIRST_UID, _UIDS = 0x7000_0000, 0x0FF0_0000
 
 
 def stack_name() -> str:
@@ -38,6 +40,15 @@ def proof_stack() -> str:
 def doors_root() -> Path:
     """The directory of all per-sandbox directories."""
     return Path(settings.RUN_DIR) / "sandboxes"
+
+
+def sandbox_uid(sandbox_id: uuid.UUID) -> int:
+    """The user and group that a sandbox runs as where it shares the host's kernel.
+
+    The kernel counts some things by user (inotify instances, queued signals, descriptors on their way): with one
+    user for all, one sandbox could use them up for its neighbours.
+    """
+    return _FIRST_UID + sandbox_id.int % _UIDS
 
 
 def door_dir(sandbox_id: uuid.UUID) -> Path:

@@ -14,7 +14,7 @@ from docker.types import LogConfig, Mount, Ulimit
 from sandbox.driver import Launch
 from sandbox.engine import relay
 from sandbox.engine.seccomp import seccomp_profile
-from sandbox.places import SANDBOX_UID
+from sandbox.places import sandbox_uid
 from sandbox.spec import MIB
 
 SANDBOX_LABEL = "agentstore.sandbox"
@@ -33,24 +33,26 @@ def container_name(sandbox_id: uuid.UUID) -> str:
     return f"agentstore-{sandbox_id.hex}"
 
 
-def tmpfs(size: int, *, mode: str = "1777", extra: str = "noexec,nosuid,nodev") -> str:
+def tmpfs(size: int, *, uid: int, mode: str = "1777", extra: str = "noexec,nosuid,nodev") -> str:
     """Options of a tmpfs that is bounded in bytes and in files: either alone can be exhausted by the other.
 
     It belongs to the sandbox's user: where the image has the directory, runc keeps that directory's mode.
     """
-    owner = f"uid={SANDBOX_UID},gid={SANDBOX_UID}"
-    return f"rw,{extra},size={size},nr_inodes={max(64, size // _INODE_BYTES)},mode={mode},{owner}"
+    files = max(64, size // _INODE_BYTES)
+    return f"rw,{extra},size={size},nr_inodes={files},mode={mode},uid={uid},gid={uid}"
 
 
 def container_options(launch: Launch, *, image: str, runtime: str, command: list[str]) -> dict[str, Any]:
     """Arguments of `containers.create`; `image` is the engine's own id of the launch's image."""
-    spec = launch.spec
+    spec, uid = launch.spec, sandbox_uid(launch.sandbox_id)
     gvisor = runtime != "runc"
     memory = spec.memory_bytes + (_GVISOR_BYTES if gvisor else 0)
     writable = {
-        "/tmp": tmpfs(spec.tmp_bytes),  # noqa: S108  (inside the sandbox)
-        "/dev/shm": tmpfs(16 * MIB),  # noqa: S108
-        "/run/agentstore": tmpfs(256 * 1024, mode="0755"),
+        "/tmp": tmpfs(spec.tmp_bytes, uid=uid),  # noqa: S108  (inside the sandbox)
+        "/dev/shm": tmpfs(16 * MIB, uid=uid),  # noqa: S108
+        "/run/agentstore": tmpfs(256 * 1024, uid=uid, mode="0755"),
+        # In place of the engine's own, whose queues would be another thing to fill.
+        "/dev/mqueue": "ro,noexec,nosuid,nodev,size=4k,nr_inodes=2,mode=0555",
     }
     return {
         "image": image,
@@ -60,7 +62,7 @@ def container_options(launch: Launch, *, image: str, runtime: str, command: list
         "labels": {SANDBOX_LABEL: str(launch.sandbox_id), STACK_LABEL: launch.stack},
         "environment": launch.env,
         "runtime": runtime,
-        "user": f"{SANDBOX_UID}:{SANDBOX_UID}",
+        "user": f"{uid}:{uid}",
         "hostname": "agent",
         "network_mode": "none",
         "ipc_mode": "none",
@@ -74,7 +76,10 @@ def container_options(launch: Launch, *, image: str, runtime: str, command: list
         "pids_limit": spec.pids + _RELAY_PIDS + (_GVISOR_PIDS if gvisor else 0),
         "ulimits": [
             Ulimit(name="nofile", soft=spec.nofile, hard=spec.nofile),
-            Ulimit(name="core", soft=0, hard=0),
+            # The pids cgroup's second: gVisor's threads are not all the host's.
+            Ulimit(name="nproc", soft=spec.pids + _RELAY_PIDS, hard=spec.pids + _RELAY_PIDS),
+            # 0 would only keep dumps out of files: 1 also keeps the kernel from starting the host's collector.
+            Ulimit(name="core", soft=1, hard=1),
         ],
         "tmpfs": writable,
         "mounts": [
