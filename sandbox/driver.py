@@ -1,4 +1,4 @@
-"""The contract that every driver keeps. `conformance.py` is its executable half.
+"""The contract that every driver keeps. `sandbox.conformance` is its executable half.
 
 A driver runs an image as a hostile program: no network but loopback, no root, a read-only root file system,
 no new privileges, limits on memory, CPU, processes, open files and disk, and two doors only

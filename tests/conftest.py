@@ -1,7 +1,7 @@
 import pytest
 from django.db import connection
 
-pytest_plugins = ["tests.cast", "tests.stack", "tests.look.browser"]
+pytest_plugins = ["tests.cast", "tests.stack", "tests.look.browser", "tests.sandbox.summary"]
 
 
 @pytest.fixture(scope="session")

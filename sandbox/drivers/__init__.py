@@ -14,6 +14,7 @@ from sandbox.drivers.docker import DockerDriver
 log = structlog.get_logger(__name__)
 # In the order in which "auto" tries them.
 _DRIVERS: dict[str, type[Driver]] = {"docker": DockerDriver}
+NAMES = tuple(_DRIVERS)
 _lock = threading.Lock()
 _RETRY_SECONDS = 30
 

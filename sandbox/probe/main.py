@@ -1,15 +1,31 @@
 """The hostile agent of the conformance suite: does on request what an attacker would try, and tells what
 it got.
 
-It speaks the ordinary contract, uses the standard library alone, and runs nowhere but inside a sandbox.
+It speaks the ordinary contract, uses the standard library alone, and runs nowhere but inside a sandbox. Each
+attack is a function of a module of its subject; whether what it got is well is not judged here.
 """
 
 import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import attacks
-import exhaustion
+import answers
+import devices
+import disk
+import doors
+import kernel
+import memory
+import network
+import outlook
+import processes
+import secrets_of_others
+
+ATTACKS = {
+    name: attack
+    for module in (devices, disk, doors, kernel, memory, network, outlook, processes, secrets_of_others)
+    for name, attack in vars(module).items()
+    if callable(attack) and not name.startswith("_") and attack.__module__ == module.__name__
+}
 
 
 class Probe(BaseHTTPRequestHandler):
@@ -20,12 +36,15 @@ class Probe(BaseHTTPRequestHandler):
         self.answer({"status": "Healthy"})
 
     def do_POST(self):
-        """One attack."""
+        """One attack. An answer written to hurt is sent as it is, by the attack itself."""
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         order = json.loads(request["prompt"])
         name = order.pop("attack")
-        attack = getattr(attacks, name, None) or getattr(exhaustion, name)
-        self.answer({"text": json.dumps(attack(**order))})
+        if name == "answer":
+            self.close_connection = True
+            answers.send(self.connection, **order)
+        else:
+            self.answer({"text": json.dumps(ATTACKS[name](**order))})
 
     def answer(self, body):
         """200 and JSON."""
@@ -40,5 +59,12 @@ class Probe(BaseHTTPRequestHandler):
         """Quiet, so that the log is what the attacks print."""
 
 
+class Server(ThreadingHTTPServer):
+    """Answers that nobody reads any more are no news."""
+
+    def handle_error(self, request, client_address):
+        """Quiet."""
+
+
 if __name__ == "__main__":
-    ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Probe).serve_forever()
+    Server(("0.0.0.0", int(os.environ["PORT"])), Probe).serve_forever()
