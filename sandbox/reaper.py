@@ -119,7 +119,7 @@ def _bury_dead(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
         found = running.get(row.pk)
         if found is not None and found.running:
             continue
-        state = driver.state(row.handle)
+        state = driver.state(row.handle or driver.handle_of(row.pk))
         if state.running:
             continue
         fault, code, reason = Fault.AGENT, "exited", f"the agent ended with code {state.exit_code}"

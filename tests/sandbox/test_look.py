@@ -15,7 +15,7 @@ from tests.look.axe import assert_accessible, looks, session_cookies
 from tests.sandbox.conftest import SOME_IMAGE, known_host
 from tests.sandbox.servers import warm_row
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 SPEC = RunSpec(image_id=SOME_IMAGE)
 
 
@@ -56,6 +56,7 @@ def busy_store(run_dir):
             claim_key=f"conversation:01a2175c-ebd0-702b-ad29-56584f20e27{number}",
             tenant="version-1",
             trust="untrusted",
+            seen_at=now() + timedelta(hours=1),
         )
 
 

@@ -99,7 +99,7 @@ def test_a_start_is_taken_up_again_wherever_it_was_killed(own_stack, driver, spe
     ("when", "what"), [("before", "stop"), ("after", "stop"), ("before", "remove"), ("after", "remove")]
 )
 def test_an_end_is_finished_wherever_it_was_killed(own_stack, driver, spec, settings, when, what):
-    claimed = pool.claim(spec=spec, tenant="version-1", claim_key="c", wait_seconds=30)
+    claimed = pool.claim(spec=spec, tenant="version-1", claim_key="c", wait_seconds=120)
     Sandbox.objects.filter(pk=claimed.id).update(status=Status.STOPPED)
     do_and_die("stop", when, what, claimed.id, settings)
     reaper.reap_sandboxes(driver=driver)
@@ -111,7 +111,7 @@ def test_an_end_is_finished_wherever_it_was_killed(own_stack, driver, spec, sett
 def test_both_ways_and_only_on_its_own_host(own_stack, driver, spec, settings):
     """A row without its container, a container without its row, and another host's of each."""
     mine, stray, theirs = (
-        pool.claim(spec=spec, tenant="version-1", claim_key=key, wait_seconds=30) for key in ("a", "b", "c")
+        pool.claim(spec=spec, tenant="version-1", claim_key=key, wait_seconds=120) for key in ("a", "b", "c")
     )
     DockerDriver().stop(driver.handle_of(mine.id))
     Sandbox.objects.filter(pk=stray.id).delete()
