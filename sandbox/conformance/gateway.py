@@ -6,7 +6,7 @@ import json
 
 from sandbox.bench import Bench
 from sandbox.conformance.registry import LOOKS, Seen, check
-from sandbox.places import GATEWAY_SOCKET_NAME
+from sandbox.places import ALIVE_NAME, GATEWAY_SOCKET_NAME
 
 
 @check(
@@ -51,13 +51,13 @@ def mcp_configuration(bench: Bench) -> Seen:
 
 @check(
     LOOKS,
-    proves="The directory of the gateway's socket holds nothing else and cannot be changed.",
+    proves="The directory of the gateway's socket holds nothing but the sign of life beside it and cannot be changed.",
     rests_on="it is mounted read-only",
     fix="Mount it read-only.",
 )
 def gateway_directory_is_sealed(bench: Bench) -> Seen:
     """Nobody can listen in the gateway's place."""
     seen = dict(bench.shared().ask("meddle_with_gateway"))
-    names = set(seen.pop("names")) - {GATEWAY_SOCKET_NAME}
+    names = set(seen.pop("names")) - {GATEWAY_SOCKET_NAME, ALIVE_NAME}
     allowed = sorted(name for name, answer in seen.items() if answer == "allowed")
     return not names and not allowed, sorted(names) + allowed or seen
