@@ -1,4 +1,5 @@
-"""Tells those who wait that a sandbox is ready (or failed) or that a place came free, through Valkey.
+"""Tells those who wait that a sandbox is ready (or failed), that a place came free, or what was asked about
+one, through Valkey.
 
 An announcement only shortens a wait: who waits looks at the rows again anyway, so that a lost one costs no
 more than the time of a look.
@@ -51,6 +52,35 @@ def _push(key: str) -> None:
         pipeline.execute()
     except redis.RedisError:
         return
+
+
+def answer(ask: str, text: str) -> None:
+    """Give what was asked for under this name to who waits for it."""
+    try:
+        pipeline = _client().pipeline(transaction=False)
+        pipeline.lpush(_answer_key(ask), text)
+        pipeline.expire(_answer_key(ask), _KEEP_SECONDS)
+        pipeline.execute()
+    except redis.RedisError:
+        return
+
+
+async def await_answer(ask: str, *, seconds: float) -> str | None:
+    """What `answer` gave under this name, None when nothing came within `seconds`."""
+
+    async def listen() -> str | None:
+        async with redis.asyncio.Redis.from_url(settings.VALKEY_URL, decode_responses=True) as client:
+            found = await client.blpop([_answer_key(ask)], timeout=seconds)
+            return None if found is None else str(found[1])
+
+    try:
+        return await unbroken(listen())
+    except redis.RedisError:
+        return None
+
+
+def _answer_key(ask: str) -> str:
+    return f"sandbox:{stack_name()}:answer:{ask}"
 
 
 def wait(sandbox_id: uuid.UUID | None, *, seconds: float) -> None:

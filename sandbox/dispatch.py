@@ -45,6 +45,15 @@ def enqueue_stop(sandbox_id: uuid.UUID, *, host: str | None = None) -> None:
     _send(stop_sandbox, str(sandbox_id), queue=queue_of(host))
 
 
+def enqueue_examination(sandbox_id: uuid.UUID, ask: str) -> None:
+    """Look at a sandbox that something went wrong with, and answer under this name."""
+    from sandbox.models import Sandbox
+    from sandbox.tasks import examine_sandbox
+
+    host = Sandbox.objects.filter(pk=sandbox_id).values_list("host", flat=True).first() or ""
+    _send(examine_sandbox, str(sandbox_id), ask, queue=queue_of(host))
+
+
 def enqueue_tending() -> None:
     """Bring the pool to its targets in a moment rather than at the next beat.
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import socket
 import stat
@@ -41,6 +42,8 @@ _SIZE = "size=1m,nr_inodes=32"
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MNT_DETACH = 2
 _READ_AHEAD = 32 * 1024
+# ECMA-48, 5.4: control sequences such as colours.
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Door(Protocol):
@@ -49,8 +52,8 @@ class Door(Protocol):
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A fresh connection to the agent, of which nothing was read or written yet.
 
-        Raises AgentFailure `sandbox_gone` when nobody listens, `unsafe_socket` when the agent put something else
-        in its socket's place.
+        Raises AgentFailure `not_listening` when nobody accepts, `sandbox_gone` when there is no socket,
+        `unsafe_socket` when the agent put something else in its place.
         """
 
     def is_answering(self) -> bool:
@@ -70,7 +73,7 @@ class Door(Protocol):
 
 def gone() -> AgentFailure:
     """The failure of a sandbox that runs no more though nobody ended it."""
-    return AgentFailure("It no longer answers at its socket.", fault=Fault.AGENT, code="gone")
+    return AgentFailure("It no longer answers at its socket.", fault=Fault.AGENT, code="not_listening")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class LocalDoor:
                 return await asyncio.open_unix_connection(name, limit=_READ_AHEAD)
             except OSError as refused:
                 raise AgentFailure(
-                    "The agent's sandbox does not answer.", fault=Fault.AGENT, code="sandbox_gone"
+                    "Nothing in the agent's sandbox listens.", fault=Fault.AGENT, code="not_listening"
                 ) from refused
 
     def is_answering(self) -> bool:
@@ -254,7 +257,7 @@ def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:
                 text += _read_tail(parent, name, limit)
         finally:
             os.close(parent)
-    shown = text[-limit:].decode(errors="replace")
+    shown = _TERMINAL.sub("", text[-limit:].decode(errors="replace"))
     return "".join(c for c in shown if c in "\n\t" or c.isprintable())
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from agentstore.kit.errors import Unavailable
 from sandbox.spec import RunSpec, Trust
+from sandbox.strain import Strain
 
 
 class DriverError(Unavailable):
@@ -133,6 +134,11 @@ class Driver(Protocol):
 
     def usage(self, handle: str) -> Usage | None:
         """What it holds and has used, None when it is gone."""
+
+    def strain(self, handle: str) -> Strain:
+        """How hard it has pressed against its limits since its start; what can't be counted is left unknown,
+        all of it once its processes are gone. `drivers.cgroups.strain_of` reads it by a process's id.
+        """
 
     def list_sandboxes(self, stack: str) -> Sequence[Found]:
         """All sandboxes of a stack, running or not."""

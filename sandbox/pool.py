@@ -143,6 +143,11 @@ def release_tenant(*, tenant: str, reason: str) -> int:
     return sum(release(sandbox_id=pk, reason=reason) for pk in rows)
 
 
+def forget_logs(*, claim_key: str) -> None:
+    """Keep nothing that agents printed under this claim, for what they are told may be in it."""
+    Sandbox.objects.filter(claim_key=claim_key).update(log_tail="")
+
+
 def set_target(*, spec: RunSpec, tenant: str, floor: int | None = None) -> None:
     """Keep `floor` (default SANDBOX_WARM_FLOOR) sandboxes of this spec warm for the tenant."""
     wanted = settings.SANDBOX_WARM_FLOOR if floor is None else floor

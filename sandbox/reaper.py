@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 from agentstore.kit.clock import now
 from sandbox import announcements, dispatch, doors, starting
 from sandbox.driver import Driver, DriverError, Found
-from sandbox.engine import relay
-from sandbox.failures import Fault
+from sandbox.examining import meaning_of, settle_failure
+from sandbox.failures import Fault, explain
 from sandbox.hosts import is_here, this_host
 from sandbox.models import Sandbox
 from sandbox.places import proof_stack, stack_name
@@ -42,6 +42,7 @@ def stop_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> None:
         return
     if not row.log_tail and row.status == Status.FAILED:
         Sandbox.objects.filter(pk=row.pk).update(log_tail=doors.read_log(row.pk))
+    settle_failure(row, driver)
     driver.stop(row.handle or driver.handle_of(row.pk))
     doors.remove(row.pk)
     Sandbox.objects.filter(pk=row.pk, removed_at=None).update(removed_at=now())
@@ -122,16 +123,10 @@ def _bury_dead(driver: Driver, running: dict[uuid.UUID, Found]) -> int:
         state = driver.state(row.handle or driver.handle_of(row.pk))
         if state.running:
             continue
-        fault, code, reason = Fault.AGENT, "exited", f"the agent ended with code {state.exit_code}"
-        if not state.exists:
-            fault, code, reason = Fault.PLATFORM, "gone", "its container is gone"
-        elif state.out_of_memory:
-            code, reason = "out_of_memory", "the agent used more memory than its manifest asks for"
-        elif state.exit_code == relay.UNATTENDED and doors.was_unattended(row.pk):
-            fault, code, reason = Fault.PLATFORM, "unattended", "nobody told it that the platform is there"
+        code, reason = meaning_of(row.pk, state)
         ended += change_status(
             sandbox_id=row.pk, to=Status.FAILED, from_=(Status.WARM, Status.CLAIMED), by="reaper",
-            reason=reason, fault=fault, failure_code=code, log_tail=doors.read_log(row.pk),
+            reason=reason, fault=explain(code).fault, failure_code=code, log_tail=doors.read_log(row.pk),
         )  # fmt: skip
     return ended
 

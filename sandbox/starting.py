@@ -17,7 +17,8 @@ from agentstore.kit.errors import StoreError
 from sandbox import announcements, dispatch, doors, metrics, protocols
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, Launch, RunState
-from sandbox.failures import Fault, StartFailed
+from sandbox.examining import meaning_of
+from sandbox.failures import Fault, StartFailed, explain
 from sandbox.hosts import is_here, this_host
 from sandbox.models import Sandbox
 from sandbox.places import stack_name
@@ -105,25 +106,19 @@ async def _until_ready(row: Sandbox, driver: Driver) -> None:
     raise StartFailed(
         f"The agent did not answer within {spec.start_seconds:g} seconds.", fault=Fault.AGENT,
         code="start_timeout", log_tail=doors.read_log(row.pk),
-        hint="It has to listen on 0.0.0.0:8080 and answer its readiness request.",
     )  # fmt: skip
 
 
 def _ended(sandbox_id: uuid.UUID, state: RunState) -> StartFailed:
-    tail = doors.read_log(sandbox_id)
     if not state.exists:
         return StartFailed(
             "The sandbox was removed while it started.", fault=Fault.PLATFORM, code="start_lost"
         )
-    if state.out_of_memory:
-        return StartFailed(
-            "The agent used more memory than its manifest asks for.", fault=Fault.AGENT, code="out_of_memory",
-            log_tail=tail, hint="Raise resources.memory in agent.toml, or load less at start.",
-        )  # fmt: skip
-    return StartFailed(
-        f"The agent's command ended with code {state.exit_code} instead of serving.", fault=Fault.AGENT,
-        code="exited", log_tail=tail, hint="The last lines of its log say why.",
-    )  # fmt: skip
+    code, _ = meaning_of(sandbox_id, state)
+    words = explain(code).words
+    if code == "exited":
+        words = f"The agent's command ended with code {state.exit_code} instead of serving."
+    return StartFailed(words, fault=explain(code).fault, code=code, log_tail=doors.read_log(sandbox_id))
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.db import OperationalError
 
-from sandbox import hosts, reaper, starting, tending
+from sandbox import examining, hosts, reaper, starting, tending
 from sandbox.dispatch import queue_of
 from sandbox.driver import DriverError, NoDriver
 from sandbox.drivers import chosen_driver, cleaning_driver
@@ -38,6 +38,12 @@ def start_sandbox(sandbox_id: str) -> None:
 def stop_sandbox(sandbox_id: str) -> None:
     """Remove what an ended sandbox has left."""
     reaper.stop_sandbox(sandbox_id=uuid.UUID(sandbox_id), driver=cleaning_driver())
+
+
+@shared_task(ignore_result=True, expires=30)
+def examine_sandbox(sandbox_id: str, ask: str) -> None:
+    """Say what became of a sandbox to who asked; nobody waits long for it."""
+    examining.answer_examination(sandbox_id=uuid.UUID(sandbox_id), ask=ask, driver=cleaning_driver())
 
 
 @shared_task(ignore_result=True, expires=30)

@@ -41,7 +41,7 @@ _clients: WeakKeyDictionary[Any, httpx.AsyncClient] = WeakKeyDictionary()
 async def completions(request: HttpRequest, path: str) -> HttpResponseBase:
     """Pass one request on; its answer as it comes. Streams are passed on as streams."""
     try:
-        caller = await in_thread(_admit, request)
+        caller = await in_thread(_admit, request, path)
         asked = _asked(request.body)
         exchange = _Exchange(caller, path, asked, budget.estimate(len(request.body), asked))
         await in_thread(budget.reserve, conversation_id=caller.conversation.pk, tokens=exchange.reserved)
@@ -61,7 +61,7 @@ async def completions(request: HttpRequest, path: str) -> HttpResponseBase:
 async def models(request: HttpRequest) -> HttpResponseBase:
     """The one model there is."""
     try:
-        await in_thread(_admit, request)
+        await in_thread(_admit, request, "models")
     except StoreError as refused:
         return problem(refused)
     names = [settings.MODEL_NAME] if settings.MODEL_NAME else []
@@ -69,14 +69,21 @@ async def models(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse({"object": "list", "data": data})
 
 
-def _admit(request: HttpRequest) -> Caller:
+def _admit(request: HttpRequest, path: str) -> Caller:
     caller = caller_of(request)
     caller.require("model")
     if not settings.MODEL_BASE_URL:
         raise ModelUnavailable(
             "This store has no model server.", hint="Work without one; the operator may set MODEL_BASE_URL."
         )
-    count_call(caller)
+    try:
+        count_call(caller)
+    except StoreError as refused:
+        record_call(
+            caller, tool=path, transport="model", arguments={}, outcome=refused.code,
+            result=refused.as_problem(), duration_ms=0,
+        )  # fmt: skip
+        raise
     return caller
 
 

@@ -60,7 +60,7 @@ class Granted:
 # `least` and `most` are within the bounds of sandbox.spec.
 LIMITS: Final = (
     Limit("memory_mb", "Memory", "MiB", 128, 32, 8192),
-    Limit("cpu", "Processor", "cores", 0.5, 0.05, 16),
+    Limit("cpu", "Processor cores", "", 0.5, 0.05, 16),
     Limit("processes", "Processes and threads", "", 64, 8, 1024),
     Limit("open_files", "Open files", "per process", 1024, 64, 65536),
     Limit("disk_mb", "Disk (/tmp)", "MiB", 32, 1, 1024),

@@ -30,7 +30,9 @@ from marketplace.publishing.specs import run_spec_for
 from sandbox import images, pool, protocols
 from sandbox.driver import Driver, DriverError, NoDriver
 from sandbox.drivers import chosen_driver
-from sandbox.failures import Fault, StartFailed
+from sandbox.examining import aexamine
+from sandbox.failures import Fault, StartFailed, explain
+from sandbox.strain import Strain, limits_met
 
 log = structlog.get_logger(__name__)
 Status = Submission.Status
@@ -195,9 +197,12 @@ def _start(submission: Submission) -> None:
         asked = time.monotonic()
         adapter = protocols.for_name(spec.protocol)
         if not async_to_sync(adapter.is_ready)(claimed.door, _PING_SECONDS):
+            found = async_to_sync(aexamine)(sandbox_id=claimed.id, wait_seconds=_PING_SECONDS)
             raise _failed(
-                submission, "answers_ping", f"No healthy answer within {_PING_SECONDS:g} s.", since=asked
-            )
+                submission, "answers_ping", f"No healthy answer within {_PING_SECONDS:g} s.", since=asked,
+                hint=explain(found.code or "not_healthy").hint if found else explain("not_healthy").hint,
+                log=_log_lines(found.log_tail, found.strain) if found else [],
+            )  # fmt: skip
         _record(submission, "answers_ping", True, "It says that it is healthy.", since=asked)
     finally:
         pool.release(sandbox_id=claimed.id, reason="checked")
@@ -209,8 +214,13 @@ def _start_failed(submission: Submission, failed: StartFailed, started: float) -
     if failed.code == "not_healthy":
         _record(submission, name, True, "It started.", since=started)
         name = "answers_ping"
-    lines = failed.log_tail.splitlines()[-_LOG_LINES:]
+    lines = _log_lines(failed.log_tail, failed.strain)
     return _failed(submission, name, failed.message, hint=failed.hint, log=lines, since=started)
+
+
+def _log_lines(log_tail: str, strain: Strain) -> list[str]:
+    """The limits that it met, then the end of its log. Nobody but the platform has spoken to it yet."""
+    return [*limits_met(strain, log_tail), *log_tail.splitlines()[-_LOG_LINES:]]
 
 
 def _version(submission: Submission) -> Version:

@@ -119,7 +119,9 @@ def delete_conversation(*, conversation: Conversation) -> None:
     close_conversation(conversation=row, by="shopper", reason="deleted by the shopper")
     row.messages.update(text="", masked=[])
     row.tool_calls.update(arguments={}, result={})
+    row.turns.update(log_tail="", failure_detail="")
     row.recommendations.update(reason="")
+    pool.forget_logs(claim_key=claim_key(row.pk))
     if row.recommendations.filter(status="shown").exists():
         Conversation.objects.filter(pk=row.pk).update(
             status=Conversation.Status.DELETED, shopper=None, limits={}, consents=[]

@@ -16,8 +16,10 @@ from marketplace.publishing import verdicts
 from marketplace.publishing.models import Submission
 from marketplace.shopping import events, runner, turns
 from marketplace.shopping.conversations import close_conversation, open_rehearsal
+from marketplace.shopping.failures import explain_failure
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
 from marketplace.shopping.recommendations import refusal_for_developers
+from marketplace.shopping.traces import limits_of
 from sandbox.failures import Fault
 
 log = structlog.get_logger(__name__)
@@ -97,10 +99,11 @@ def _record(submission_id: uuid.UUID, turn: Turn, *, duration_ms: int) -> None:
     elif turn.status == Turn.Status.DONE:
         detail = "It showed cards but answered with no words."
     else:
-        detail = f"It did not answer: {_FAILURES.get(turn.failure, turn.failure.replace('_', ' '))}."
+        told = explain_failure(turn.failure)
+        detail = f"It did not answer. {told.words} {told.hint}"
     verdicts.record_check(
         submission_id=submission_id, name="answers_request", passed=answered, detail=detail,
-        evidence=evidence, duration_ms=duration_ms,
+        evidence={**evidence, "log": [*limits_of(turn), *turn.log_tail.splitlines()]}, duration_ms=duration_ms,
     )  # fmt: skip
     verdicts.record_check(
         submission_id=submission_id, name="recommends_real_variants", passed=bool(shown) and not refused,
@@ -113,19 +116,6 @@ def _record(submission_id: uuid.UUID, turn: Turn, *, duration_ms: int) -> None:
     )  # fmt: skip
 
 
-_FAILURES = {
-    "turn_timeout": "it did not finish within the turn_seconds of its manifest",
-    "empty_answer": "its answer was empty and it recommended nothing",
-    "bad_answer": "its answer is not what its protocol wants",
-    "bad_status": "it answered with an HTTP error",
-    "connection_lost": "it broke its answer off",
-    "reported_error": "it reported an error",
-    "answer_too_large": "its answer is longer than is allowed",
-    "start_timeout": "it did not start in time",
-    "exited": "it ended while it was starting",
-    "out_of_memory": "it used more memory than its manifest asks for",
-    "not_healthy": "it never said that it is healthy",
-}
 _REFUSALS = {
     "unknown_variant": "does not exist in the catalogue",
     "malformed_id": "is no id of a variant",

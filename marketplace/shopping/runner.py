@@ -23,6 +23,7 @@ from marketplace.shopping import events, turns
 from marketplace.shopping.claims import claim_sandbox
 from marketplace.shopping.events import Name
 from marketplace.shopping.failures import INTERNAL, Failure, failure_of
+from marketplace.shopping.inquiries import looked_into
 from marketplace.shopping.models import Message, Turn
 from sandbox import protocols
 from sandbox.failures import AgentFailure, Fault
@@ -176,6 +177,14 @@ def read_brief(turn_id: uuid.UUID, owner: str) -> Brief:
 async def _converse(speech: Speech) -> None:
     brief = speech.brief
     sandbox = await _claim(brief)
+    try:
+        await _hear(speech, sandbox)
+    except AgentFailure as failed:
+        raise await looked_into(failed, sandbox.id) from failed
+
+
+async def _hear(speech: Speech, sandbox: ClaimedSandbox) -> None:
+    brief = speech.brief
     teller = asyncio.create_task(speech.pass_on())
     try:
         answer = protocols.for_name(brief.protocol).invoke(

@@ -1,9 +1,8 @@
 """What an agent did in a conversation, for those who may know: its developer, and operators for a rehearsal.
 
-A developer sees every tool call, refusal, failure and timing, and the shopper's pseudonym. The words of
-a shopper are not theirs to read, nor are the agent's answers to them, which repeat those words; of a
-rehearsal,
-where the platform itself asked, both are shown.
+A developer sees every tool call, refusal, failure and timing, the end of the agent's log where a turn failed
+(`agent_logs`), and the shopper's pseudonym. The words of a shopper are not theirs to read, nor are the agent's
+answers to them, which repeat those words; of a rehearsal, where the platform itself asked, both are shown.
 """
 
 from __future__ import annotations
@@ -16,11 +15,17 @@ from django.db.models import Count, Q, QuerySet
 
 from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
+from marketplace.publishing.limits import granted_limits
+from marketplace.shopping.failures import explain_failure
 from marketplace.shopping.models import Conversation, Message, Recommendation, ToolCall, Turn
 from marketplace.shopping.pseudonyms import pseudonym
 from marketplace.shopping.recommendations import refusal_for_developers
+from sandbox.failures import Explained
+from sandbox.strain import Strain, limits_met
 
 _HIDDEN_ARGUMENTS = frozenset({"query", "reason", "argument", "message"})
+# The gateway's word (marketplace.gateway.errors), which stands above this room.
+TOO_MANY_CALLS = "too_many_calls"
 HIDDEN = "(the shopper's words are not shown)"
 
 
@@ -50,6 +55,8 @@ class TracedTurn:
     answered: str
     calls: list[TracedCall]
     claims: list[TracedClaim]
+    failure: Explained | None
+    limits: list[str]
 
     @property
     def milliseconds(self) -> int | None:
@@ -120,6 +127,14 @@ def _trace(conversation: Conversation | None) -> Trace:
     return Trace(conversation, known_as, words, turns)
 
 
+def limits_of(turn: Turn) -> list[str]:
+    """A sentence for each limit that the agent ran into in a turn: what its sandbox met, and calls."""
+    nofile = int(granted_limits(turn.conversation.version.manifest)["open_files"].value)
+    met = limits_met(Strain.from_json(turn.strain), turn.log_tail, nofile=nofile) if turn.failure else []
+    refused = sum(call.outcome == TOO_MANY_CALLS for call in turn.tool_calls.all())
+    return [*met, f"Calls: {refused} beyond calls_per_turn were refused."] if refused else met
+
+
 def _turn(turn: Turn, *, words: bool) -> TracedTurn:
     said = {message.role: message.text for message in turn.messages.all()} if words else {}
     return TracedTurn(
@@ -133,6 +148,8 @@ def _turn(turn: Turn, *, words: bool) -> TracedTurn:
         claims=[
             TracedClaim(claim, refusal_for_developers(claim.refusal)) for claim in turn.recommendations.all()
         ],
+        failure=explain_failure(turn.failure) if turn.failure else None,
+        limits=limits_of(turn),
     )
 
 

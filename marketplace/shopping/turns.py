@@ -17,6 +17,7 @@ from agentstore.kit.ids import new_id
 from agentstore.kit.text import storable
 from marketplace.publishing.models import Agent, Version
 from marketplace.shopping import events
+from marketplace.shopping.agent_logs import readable_log
 from marketplace.shopping.constraints import MAX_PRICE, stated_limit
 from marketplace.shopping.conversations import (
     CLAIM_PREFIX,
@@ -133,7 +134,10 @@ def end_turn(
     turn.status, turn.ended_at, turn.lease_until = status, now(), None
     turn.first_event_ms = first_event_ms if first_event_ms is not None else turn.first_event_ms
     if failure is not None:
-        turn.fault, turn.failure = failure.fault, failure.code
+        turn.fault, turn.failure, turn.strain = failure.fault, failure.code, failure.strain
+        said = _said_by_a_shopper(turn.conversation)
+        turn.failure_detail = readable_log(failure.detail, said=said)[:300]
+        turn.log_tail = readable_log(failure.log_tail, said=said)
     turn.save()
     # The agent may still be busy with this turn; where there was no place, one may be on its way.
     key = claim_key(turn.conversation_id)
@@ -148,6 +152,13 @@ def end_turn(
     shown = turn.recommendations.filter(status="shown").count()
     transaction.on_commit(lambda: _tell_end(turn, text=text, shown=shown, failure=failure))
     return True
+
+
+def _said_by_a_shopper(conversation: Conversation) -> list[str]:
+    """Nothing in a rehearsal, where the platform itself asks."""
+    if conversation.purpose == Conversation.Purpose.REHEARSAL:
+        return []
+    return list(conversation.messages.filter(role=Message.Role.SHOPPER).values_list("text", flat=True))
 
 
 def _tell_end(turn: Turn, *, text: str, shown: int, failure: Failure | None) -> None:

@@ -25,6 +25,7 @@ conversation_urls: list[URLPattern | URLResolver] = [
     path("privacy/delete", privacy.delete_all, name="privacy-delete"),
     path("developer/<slug:slug>/conversations/", trace.conversations, name="traces"),
     path("developer/<slug:slug>/conversations/<uuid:conversation_id>/", trace.conversation, name="trace"),
+    path("developer/<slug:slug>/agents/<slug:agent>/failures/", trace.failures, name="failures"),
     path("operator/rehearsals/<uuid:conversation_id>/", trace.rehearsal, name="rehearsal-trace"),
 ]
 

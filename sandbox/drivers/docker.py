@@ -19,11 +19,13 @@ from sandbox.driver import (
     Started,
     Usage,
 )
+from sandbox.drivers.cgroups import strain_of
 from sandbox.drivers.docker_images import EngineImages
 from sandbox.drivers.hardening import SANDBOX_LABEL, STACK_LABEL, container_name, container_options
 from sandbox.engine.client import engine_client, engine_errors, wanted_arguments
 from sandbox.images.store import get_image
 from sandbox.spec import Trust
+from sandbox.strain import Strain
 
 
 class DockerDriver:
@@ -166,6 +168,16 @@ class DockerDriver:
             memory_bytes=memory["usage"] - cache,
             cpu_seconds=told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         )
+
+    def strain(self, handle: str) -> Strain:
+        """Read from the cgroup of its first process, where the engine runs on this host."""
+        with engine_errors():
+            try:
+                found = self._client.api.inspect_container(handle)
+            except NotFound:
+                return Strain()
+        pid, runtime = found["State"]["Pid"], found["HostConfig"]["Runtime"]
+        return strain_of(pid, sees_inside=runtime == "runc") if pid else Strain()
 
     def list_sandboxes(self, stack: str) -> Sequence[Found]:
         """By labels."""

@@ -81,7 +81,8 @@ async def exchange(
     body has at most `answer_bytes`.
 
     Raises AgentFailure: `turn_timeout`, `connection_lost`, `bad_answer`, `headers_too_large`, `redirect`,
-    `encoded_answer`, `sandbox_gone`, `unsafe_socket`; `host_lost` where the sandbox's host went away, which is ours.
+    `encoded_answer`, `not_listening`, `sandbox_gone`, `unsafe_socket`;
+    `host_lost` where the sandbox's host went away, which is ours.
     """
     try:
         async with asyncio.timeout(deadline):

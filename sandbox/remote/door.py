@@ -15,7 +15,7 @@ from django.conf import settings
 from agentstore.kit.threads import in_thread
 from sandbox import doors
 from sandbox.doors import Door, local_door
-from sandbox.failures import AgentFailure, Fault
+from sandbox.failures import AgentFailure, Fault, explain
 from sandbox.hosts import address_of, is_here
 from sandbox.remote import preface
 from sandbox.remote.preface import BrokenPreface
@@ -150,12 +150,8 @@ def door_at(sandbox_id: uuid.UUID, *, host: str, address: str) -> Door:
 
 def refused(code: str) -> AgentFailure:
     """A door server's refusal as a failure."""
-    if code == "unsafe_socket":
-        return AgentFailure(
-            "The agent put something else in its socket's place.", fault=Fault.AGENT, code=code
-        )
-    if code == "sandbox_gone":
-        return AgentFailure("The agent's sandbox does not answer.", fault=Fault.AGENT, code=code)
+    if code in ("unsafe_socket", "not_listening", "sandbox_gone"):
+        return AgentFailure(explain(code).words, fault=explain(code).fault, code=code)
     return AgentFailure(
         f"The sandbox's host refused the connection ({code}).", fault=Fault.PLATFORM, code="door_refused"
     )

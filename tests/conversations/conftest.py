@@ -5,6 +5,7 @@ from tests.conversations.world import (  # noqa: F401  (fixtures are found by na
     gateway,
     lamp,
     mug,
+    no_worker,
     play,
     play_warm,
     prices,

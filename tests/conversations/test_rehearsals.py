@@ -84,8 +84,9 @@ def test_silence_fails(submission, rehearsing):
     rehearse(submission_id=submission.pk)
     found = results(submission)
     assert found["answers_request"] == (
-        False, "It did not answer: its answer was empty and it recommended nothing.",
-    )  # fmt: skip
+        False,
+        "It did not answer. It said nothing and showed nothing. Answer with text, or recommend something.",
+    )
     assert not found["recommends_real_variants"][0]
 
 

@@ -32,6 +32,7 @@ from billing.pricing import Terms, announce_prices, draft_prices
 from marketplace.catalog.models import Category, Offer, Product, Variant
 from marketplace.publishing.models import Agent, Version
 from marketplace.publishing.specs import run_spec_for
+from marketplace.shopping import inquiries
 from marketplace.shopping.conversations import claim_key, open_conversation
 from marketplace.shopping.models import Conversation, Shopper
 from marketplace.shopping.turns import start_turn
@@ -275,7 +276,13 @@ def gateway(django_db_setup, tmp_path_factory):
 
 
 @pytest.fixture
-def play(transactional_db, run_dir, gateway, settings):
+def no_worker(monkeypatch):
+    """Nobody looks at sandboxes here: a turn that fails does not wait for somebody who does."""
+    monkeypatch.setattr(inquiries, "_WAIT_SECONDS", 0.05)
+
+
+@pytest.fixture
+def play(transactional_db, run_dir, gateway, settings, no_worker):
     """`play(conversation, answer)`: an agent's program in the conversation's sandbox."""
     running: list[ScriptedAgent] = []
     settings.GATEWAY_SOCKET_DIR = gateway
@@ -289,7 +296,7 @@ def play(transactional_db, run_dir, gateway, settings):
 
 
 @pytest.fixture
-def play_warm(transactional_db, run_dir, gateway, settings):
+def play_warm(transactional_db, run_dir, gateway, settings, no_worker):
     """`play_warm(version, answer)`: an agent's program in a sandbox that waits for a conversation."""
     running: list[ScriptedAgent] = []
     settings.GATEWAY_SOCKET_DIR = gateway

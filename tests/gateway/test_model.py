@@ -129,6 +129,18 @@ async def test_a_spent_budget_asks_nothing_more(token, model_server, settings):
     assert len(model_server.asked) == 1
 
 
+async def test_a_call_beyond_the_turns_is_in_the_trace(token, model_server, settings):
+    settings.AGENT_MAX_CALLS_PER_TURN = 1
+    await ask(token, ASK)
+    answer, content = await ask(token, ASK)
+    assert (answer.status_code, json.loads(content)["code"]) == (429, "too_many_calls")
+    outcomes = await in_thread(
+        lambda: list(ToolCall.objects.order_by("id").values_list("outcome", flat=True))
+    )
+    assert outcomes == ["ok", "too_many_calls"]
+    assert len(model_server.asked) == 1
+
+
 async def test_a_server_that_is_away_costs_nothing(token, settings):
     settings.MODEL_BASE_URL = "http://127.0.0.1:9/v1"
     answer, _ = await ask(token, ASK)

@@ -13,7 +13,7 @@ from marketplace.gateway.tools import BY_PERMISSION
 from marketplace.gateway.tools.profile import NoConsent
 from marketplace.gateway.urls import urlpatterns
 from marketplace.shopping.events import Name
-from marketplace.shopping.failures import _AGENT, _PLATFORM
+from marketplace.shopping.failures import SHOPPER
 from marketplace.shopping.grounding import Code
 from marketplace.shopping.turns import NoTurn
 from sandbox.gateway_server.bounds import BodyTooLarge
@@ -58,4 +58,4 @@ def test_every_address_of_the_gateway_is_described():
 def test_every_event_and_failure_is_described():
     assert {name.value for name in Name} <= rows("events.md")
     text = (GUIDES / "events.md").read_text()
-    assert [code for code in {**_AGENT, **_PLATFORM} if f"`{code}`" not in text] == []
+    assert [code for code in SHOPPER if f"`{code}`" not in text] == []

@@ -123,7 +123,7 @@ def test_a_dead_one_is_never_given(run_dir):
     with warm() as [(alive, _)]:
         assert claim().id == alive.pk
     dead.refresh_from_db()
-    assert (dead.status, dead.fault, dead.failure_code) == (Status.FAILED, Fault.AGENT, "gone")
+    assert (dead.status, dead.fault, dead.failure_code) == (Status.FAILED, Fault.AGENT, "not_listening")
     with pytest.raises(InvalidToken):
         sandbox_for(token, caller=dead.pk)
 

@@ -17,6 +17,7 @@ from agentstore.identity.services import create_organization
 from agentstore.kit.errors import StoreError
 from marketplace.publishing import listings
 from marketplace.publishing.forms import ListingForm, StudioForm
+from marketplace.publishing.limits import granted_limits
 from marketplace.publishing.models import Agent, StatusChange, Submission
 from marketplace.publishing.permissions import in_words
 
@@ -102,6 +103,7 @@ def agent(request: HttpRequest, org: str, agent: str) -> HttpResponse:
         return redirect("publishing:agent", studio.slug, found.slug)
     versions = found.versions.select_related("submission")
     changes = StatusChange.objects.filter(agent=found) | StatusChange.objects.filter(version__agent=found)
+    live = found.live_version
     manages = studio.memberships.filter(user=person(request), role__in=MANAGERS).exists()
     context = {
         "studio": studio,
@@ -109,8 +111,11 @@ def agent(request: HttpRequest, org: str, agent: str) -> HttpResponse:
         "form": form,
         "manages": manages,
         "page": Paginator(versions, PER_PAGE).get_page(request.GET.get("page")),
+        "lowered": [found for found in granted_limits(live.manifest).values() if found.is_lowered]
+        if live
+        else [],
         "previous": listings.previous_version(found),
-        "permissions": in_words(found.live_version.manifest["permissions"]) if found.live_version else [],
+        "permissions": in_words(live.manifest["permissions"]) if live else [],
         "changes": changes.select_related("version", "by").order_by("-at", "-id")[:30],
     }
     return render(request, "developer/agent.html", context, status=422 if form.errors else 200)

@@ -85,6 +85,13 @@ class Turn(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     fault = models.CharField(max_length=10, blank=True, help_text="agent or platform, when it failed")
     failure = models.CharField(max_length=60, blank=True, help_text="typed code, when it failed")
+    failure_detail = models.CharField(
+        max_length=300, blank=True, help_text="what exactly was seen, when it failed; for the developer"
+    )
+    log_tail = models.TextField(
+        blank=True, help_text="the end of the agent's log when it failed, without the shopper's words"
+    )
+    strain = models.JSONField(default=dict, blank=True, help_text="what its sandbox ran into, when it failed")
     started_at = models.DateTimeField(default=now)
     first_event_ms = models.PositiveIntegerField(null=True, help_text="until the first event of the agent")
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -98,7 +105,8 @@ class Turn(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["lease_until"], condition=models.Q(status="running"), name="turn_leases")
+            models.Index(fields=["lease_until"], condition=models.Q(status="running"), name="turn_leases"),
+            models.Index(fields=["ended_at"], condition=models.Q(status="failed"), name="turn_failures"),
         ]
 
     def __str__(self) -> str:

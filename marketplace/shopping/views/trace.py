@@ -12,6 +12,10 @@ from django.views.decorators.http import require_GET
 
 from agentstore.identity.access import organization_for, require_operator, require_signed_in
 from agentstore.identity.models import Organization
+from agentstore.kit.errors import NotFound
+from marketplace.publishing.limits import granted_limits
+from marketplace.publishing.models import Agent
+from marketplace.shopping.agent_failures import WINDOW, count_failures, failures_of, listed
 from marketplace.shopping.traces import trace_for_developer, trace_of_rehearsal, traced_conversations
 
 _PER_PAGE = 30
@@ -38,6 +42,31 @@ def conversation(request: HttpRequest, slug: str, conversation_id: uuid.UUID) ->
         ],
     }
     return render(request, "developer/trace.html", context)
+
+
+@require_GET
+def failures(request: HttpRequest, slug: str, agent: str) -> HttpResponse:
+    """How one of the organization's agents failed lately."""
+    organization = _organization(request, slug)
+    found = Agent.objects.filter(developer=organization, slug=agent).select_related("live_version").first()
+    if found is None:
+        raise NotFound("There is no such agent.")
+    page = Paginator(failures_of(found), _PER_PAGE).get_page(request.GET.get("page"))
+    manifest = found.live_version.manifest if found.live_version else None
+    context = {
+        "organization": organization,
+        "agent": found,
+        "counted": count_failures(found),
+        "page": page,
+        "rows": listed(found, page.object_list),
+        "limits": granted_limits(manifest).values() if manifest else (),
+        "days": WINDOW.days,
+        "crumbs": [
+            (found.name, reverse("publishing:agent", args=[organization.slug, found.slug])),
+            ("Failures", ""),
+        ],
+    }
+    return render(request, "developer/failures.html", context)
 
 
 @require_GET
