@@ -47,6 +47,10 @@ def container_options(launch: Launch, *, image: str, runtime: str, command: list
     spec, uid = launch.spec, sandbox_uid(launch.sandbox_id)
     gvisor = runtime != "runc"
     memory = spec.memory_bytes + (_GVISOR_BYTES if gvisor else 0)
+    processes = spec.pids + _RELAY_PIDS
+    # gVisor's threads are not all the host's, so its own kernel counts them; elsewhere the cgroup speaks first, since
+    # it alone keeps count of what it refused.
+    most = processes if gvisor else 2 * processes
     writable = {
         "/tmp": tmpfs(spec.tmp_bytes, uid=uid),  # noqa: S108  (inside the sandbox)
         "/dev/shm": tmpfs(16 * MIB, uid=uid),  # noqa: S108
@@ -73,11 +77,10 @@ def container_options(launch: Launch, *, image: str, runtime: str, command: list
         "memswap_limit": memory,
         "cpu_period": _PERIOD_MICROSECONDS,
         "cpu_quota": int(spec.cpus * _PERIOD_MICROSECONDS),
-        "pids_limit": spec.pids + _RELAY_PIDS + (_GVISOR_PIDS if gvisor else 0),
+        "pids_limit": processes + (_GVISOR_PIDS if gvisor else 0),
         "ulimits": [
             Ulimit(name="nofile", soft=spec.nofile, hard=spec.nofile),
-            # The pids cgroup's second: gVisor's threads are not all the host's.
-            Ulimit(name="nproc", soft=spec.pids + _RELAY_PIDS, hard=spec.pids + _RELAY_PIDS),
+            Ulimit(name="nproc", soft=most, hard=most),
             # 0 would only keep dumps out of files: 1 also keeps the kernel from starting the host's collector.
             Ulimit(name="core", soft=1, hard=1),
         ],
