@@ -253,7 +253,7 @@ PROCESSOR_EVENT_TASKS = {
 }
 
 # Sandbox
-SANDBOX_DRIVER = env.str("SANDBOX_DRIVER", "auto")
+SANDBOX_DRIVER = env.str("SANDBOX_DRIVER", "runsc" if env.str("AGENTSTORE_ENGINE", "") == "none" else "auto")
 SANDBOX_WARM_FLOOR = env.int("SANDBOX_WARM_FLOOR", 1)
 SANDBOX_WARM_CEILING = env.int("SANDBOX_WARM_CEILING", 8)
 SANDBOX_HOST = env.str("SANDBOX_HOST", "")

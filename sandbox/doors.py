@@ -1,9 +1,9 @@
 """The two per-sandbox directories: the agent's socket and its log, written by a program that we do not trust, and
 the gateway's, which the sandbox can only read; and the door through which the platform speaks to an agent.
 
-The first is a small tmpfs of its own where we may mount one, so that nothing in it can fill the host's
-disk. What lies in it is opened without following links and looked at before it is used: the agent can put
-anything there.
+The first is a small tmpfs of its own, so that nothing in it can fill the host's disk: mounted here as root;
+otherwise by the sandbox's keeper in a namespace of its own, and then a link of ours leads to it. What lies in it
+is opened without following links and looked at before it is used: the agent can put anything there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Protocol
 
 from django.conf import settings
 
+from sandbox.driver import DriverError
 from sandbox.failures import AgentFailure, Fault
 from sandbox.places import (
     ALIVE_NAME,
@@ -121,7 +122,10 @@ def local_door(sandbox_id: uuid.UUID) -> LocalDoor:
 
 
 def prepare(sandbox_id: uuid.UUID) -> Path:
-    """An empty directory that the sandbox's user may write to; a tmpfs of 1 MiB where we are root."""
+    """An empty directory that the sandbox's user may write to; a tmpfs of 1 MiB where we are root.
+
+    Raises DriverError where we are root and may not mount.
+    """
     root = doors_root()
     root.mkdir(parents=True, exist_ok=True)
     # Only we pass; the sandbox comes in by a mount and does not need the path.
@@ -182,6 +186,8 @@ def remove(sandbox_id: uuid.UUID) -> None:
     """Nothing is left of either directory; safe to repeat."""
     shutil.rmtree(gateway_dir(sandbox_id), ignore_errors=True)
     directory = door_dir(sandbox_id)
+    if directory.is_symlink():
+        directory.unlink(missing_ok=True)
     if not directory.exists():
         return
     if os.geteuid() == 0:
@@ -204,8 +210,11 @@ def _mount_tmpfs(directory: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
     if libc.mount(b"agentstore", os.fsencode(directory), b"tmpfs", flags, _SIZE.encode()) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(directory))
+        why = os.strerror(ctypes.get_errno())
+        raise DriverError(
+            f"The sandbox's directory can't be made a tmpfs: {why}.",
+            hint="Let the sandbox worker mount (CAP_SYS_ADMIN), or run it as another user than root.",
+        )
 
 
 @contextlib.contextmanager
@@ -219,7 +228,8 @@ def open_socket(path: Path | str) -> Iterator[str]:
     """
     directory, name = os.path.split(os.fspath(path))
     try:
-        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        # The directory itself may be a link: it lies where nobody but we can put one.
+        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY)
         try:
             descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
         finally:
@@ -251,7 +261,7 @@ def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:
     """The last `limit` bytes of what the agent printed, with control characters taken out."""
     text = b""
     with contextlib.suppress(OSError):
-        parent = os.open(door_dir(sandbox_id), os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        parent = os.open(door_dir(sandbox_id), os.O_PATH | os.O_DIRECTORY)
         try:
             for name in LOG_NAMES:
                 text += _read_tail(parent, name, limit)

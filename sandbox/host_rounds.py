@@ -103,4 +103,5 @@ def prove_host() -> Host:
         findings = proof.prove(driver)
     except StoreError as none:
         return hosts.record_refusal(why=none.message)
-    return hosts.record_proof(driver=driver, findings=findings)
+    choice = drivers.last_choice()
+    return hosts.record_proof(driver=driver, findings=findings, reason=choice.why if choice else "")

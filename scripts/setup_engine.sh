@@ -3,6 +3,7 @@
 # Usage: scripts/setup_engine.sh [start|stop|status]
 #   start   install what is missing and start the daemon where no init does (root on Debian or Ubuntu only)
 #   stop    end the daemon that `start` started; never one that somebody else started
+# Where no engine can run, or AGENTSTORE_ENGINE=none says that none shall, gVisor alone is made usable.
 # Ends with 0 when agents can run, 3 when they cannot and only you can change that (it says how), 1 when it failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +20,17 @@ cannot() {
   say "$1" >&2
   say "The store runs without it, but no agent does: submissions wait and conversations are refused." >&2
   exit "$CANNOT"
+}
+
+# Agents run under gVisor alone, which needs neither a daemon nor, where it is installed, an administrator.
+without_engine() {
+  if ! runsc_is_current && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    refresh_lists
+    install_runsc || true
+  fi
+  runsc_is_current || cannot "$1 And gVisor (runsc) is not installed: let an administrator install it, or run 'sudo $0'."
+  say "$1 Agents run in gVisor without one."
+  exit 0
 }
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
@@ -69,6 +81,9 @@ install_missing() {
     refresh_lists
   fi
   # From Debian 13 on the client is a package of its own.
+  if [ ${#missing[@]} -gt 0 ] && ! apt-cache show docker.io >/dev/null 2>&1; then
+    without_engine "There is no package of a container engine here."
+  fi
   if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then
     missing+=(docker-cli)
   fi
@@ -108,14 +123,15 @@ start_daemon() {
     sleep 0.5
   done
   rm -f "$PID_FILE"
+  has_init || kill $! 2>/dev/null || true
   say "the daemon does not answer; the end of its log:" >&2
   tail -n 5 "$LOG" >&2 || true
-  cannot "Without an init, a container needs to be privileged to run an engine."
+  without_engine "The container engine does not start here (without an init, a container has to be privileged)."
 }
 
 mount_cgroups() {
   mount -t cgroup2 none /sys/fs/cgroup ||
-    cannot "There are no control groups here, and they cannot be mounted: run this machine privileged."
+    without_engine "A container engine needs control groups, and they cannot be mounted here."
 }
 
 reload_daemon() {
@@ -129,6 +145,9 @@ reload_daemon() {
 }
 
 start() {
+  if [ "${AGENTSTORE_ENGINE:-}" = none ] && [ "$(uname -s)" = Linux ]; then
+    without_engine "No container engine is wanted (AGENTSTORE_ENGINE=none)."
+  fi
   if answers && has_gvisor; then
     say "ready"
     return
@@ -139,6 +158,9 @@ start() {
     *) cannot "Agents run on Linux only." ;;
   esac
   if [ "$(id -u)" -ne 0 ]; then
+    if runsc_is_current; then
+      without_engine "No container engine with gVisor answers."
+    fi
     if answers; then
       cannot "Docker answers but has no gVisor runtime: let an administrator run 'sudo $0'."
     fi
@@ -178,7 +200,13 @@ stop() {
 }
 
 status() {
-  if answers && has_gvisor; then say "ready"; else cannot "not usable; run $0"; fi
+  if [ "${AGENTSTORE_ENGINE:-}" != none ] && answers && has_gvisor; then
+    say "ready"
+  elif runsc_is_current; then
+    say "ready, without an engine"
+  else
+    cannot "not usable; run $0"
+  fi
 }
 
 case "${1:-start}" in
@@ -186,7 +214,7 @@ case "${1:-start}" in
   stop) stop ;;
   status) status ;;
   *)
-    sed -n '2,6s/^# //p' "$0"
+    sed -n '2,7s/^# //p' "$0"
     exit 2
     ;;
 esac

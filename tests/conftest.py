@@ -1,7 +1,12 @@
 import pytest
 from django.db import connection
 
-pytest_plugins = ["tests.cast", "tests.stack", "tests.look.browser", "tests.sandbox.summary"]
+pytest_plugins = [
+    "tests.cast",
+    "tests.stack",
+    "tests.look.browser",
+    "tests.sandbox.drivers",
+]
 
 
 @pytest.fixture(scope="session")

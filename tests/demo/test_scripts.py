@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,21 +34,42 @@ def test_a_script_parses_stops_at_errors_and_can_be_run(script):
     assert os.access(script, os.X_OK)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without an engine")
-def test_without_rights_the_engine_says_what_to_do_and_ends_with_its_own_code(tmp_path):
+def setup_engine_as_nobody(**environment):
     script = (REPOSITORY / "scripts" / "setup_engine.sh").read_text()
-    ended = run(
-        "bash",
+    return run(
+        shutil.which("bash") or "bash",
         "-c",
         script.replace('cd "$(dirname "$0")/.."', "cd /"),
         cwd="/",
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],
+        env={**os.environ, **environment},
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without an engine")
+def test_without_rights_the_engine_says_what_to_do_and_ends_with_its_own_code():
+    """On a machine without gVisor, which is told by what can be found."""
+    with tempfile.TemporaryDirectory() as directory:
+        tools = Path(directory)
+        tools.chmod(0o755)
+        for name in ("bash", "uname", "id", "grep", "dirname"):
+            (tools / name).symlink_to(shutil.which(name) or "")
+        ended = setup_engine_as_nobody(PATH=str(tools))
     assert ended.returncode == 3
-    assert "let an administrator run" in ended.stderr
+    assert "let an administrator" in ended.stderr
     assert "runs without it, but no agent does" in ended.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without an engine")
+@pytest.mark.skipif(shutil.which("runsc") is None, reason="gVisor is not installed")
+def test_gvisor_alone_is_enough_for_somebody_without_rights():
+    ended = setup_engine_as_nobody(AGENTSTORE_ENGINE="none")
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        "engine: No container engine is wanted (AGENTSTORE_ENGINE=none). Agents run in gVisor without one."
+    ]
 
 
 def test_an_engine_that_others_started_is_never_stopped():

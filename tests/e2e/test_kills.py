@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import SHOPPER, containers_of, sign_in, wait
+from tests.e2e.conftest import SHOPPER, sign_in, wait
 from tests.e2e.test_story import (
     checkout_of,
     conversation_of,
@@ -39,8 +39,7 @@ def kill_web(store: StoreUnderTest) -> None:
 
 
 def kill_sandbox(store: StoreUnderTest) -> None:
-    for container in containers_of(store):
-        container.kill()
+    assert store.call("tests.e2e.world.kill_sandboxes")
 
 
 def kill_gateway_and_worker(store: StoreUnderTest) -> None:

@@ -14,6 +14,8 @@ from agentstore.kit.money import Money
 from billing.budgets import set_budget
 from billing.models import Account, Entry, MerchantBudget, UsageEvent
 from marketplace.catalog.models import IndexOutbox, Product
+from sandbox.drivers import present_drivers
+from sandbox.places import stack_name
 
 
 def set_budgets(*, cap_micros: int) -> int:
@@ -50,3 +52,18 @@ def books() -> dict[str, Any]:
         "developer_share_micros", "status",
     )  # fmt: skip
     return {"balances": balances, "events": list(events), "sum": sum(balances.values())}
+
+
+def drivers() -> list[str]:
+    """The sandbox drivers that this machine has."""
+    return [driver.name for driver in present_drivers()]
+
+
+def kill_sandboxes() -> int:
+    """End all sandboxes behind the store's back, as an administrator might; how many there were."""
+    killed = 0
+    for driver in present_drivers():
+        for found in driver.list_sandboxes(stack_name()):
+            driver.stop(found.handle)
+            killed += 1
+    return killed

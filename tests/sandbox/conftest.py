@@ -10,11 +10,12 @@ import pytest
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from sandbox import hosts, reaper
-from sandbox.driver import Driver, DriverError
-from sandbox.drivers import make_driver
+from sandbox.driver import Driver
+from sandbox.drivers import DRIVERS, make_driver
 from sandbox.images import BuiltImage, build_source
 from sandbox.models import Host
 from sandbox.spec import RunSpec, Trust
+from tests.sandbox.drivers import missing_drivers
 
 AGENTS = Path(__file__).with_name("agents")
 
@@ -43,12 +44,12 @@ def image_dir(settings, tmp_path):
     return tmp_path / "images"
 
 
-@pytest.fixture
-def driver() -> Driver:
-    try:
-        return make_driver("docker")
-    except DriverError as away:
-        pytest.skip(f"no container engine here: {away.message}")
+@pytest.fixture(params=list(DRIVERS))
+def driver(request) -> Driver:
+    """Each driver that there is; skipped, with the reason, where this machine can't have it."""
+    if reason := missing_drivers().get(request.param):
+        pytest.skip(f"no {request.param} here: {reason}")
+    return make_driver(request.param)
 
 
 @pytest.fixture(params=list(Trust), ids=lambda trust: trust.value)
@@ -84,6 +85,7 @@ def known_host(name: str, **fields) -> Host:
 def own_stack(settings, driver, transactional_db, run_dir):
     """A stack of this test alone, of which nothing is left afterwards; tasks run where they are enqueued."""
     settings.SANDBOX_STACK = f"test-{new_id().hex[-8:]}"
+    settings.SANDBOX_DRIVER = driver.name
     settings.CELERY_TASK_ALWAYS_EAGER = True
     known_host(hosts.this_host())
     from agentstore.celery import app
@@ -92,7 +94,9 @@ def own_stack(settings, driver, transactional_db, run_dir):
     yield settings.SANDBOX_STACK
     app.conf.task_always_eager = False
     reaper.remove_everything(driver=driver, by="test")
-    driver.keep_images(())
+    if driver.name == "docker":
+        # What other tests unpacked stays: it goes with the directory of the whole run.
+        driver.keep_images(())
 
 
 @pytest.fixture

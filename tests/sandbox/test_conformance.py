@@ -18,12 +18,22 @@ from sandbox.spec import Trust
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "operations" / "sandbox.md"
 CHECKS = (*conformance.LOOKS, *conformance.ATTACKS)
-containers = pytest.mark.containers
+
+
+def containers(test):
+    """Needs a driver, and the database for the image that it runs."""
+    return pytest.mark.containers(pytest.mark.django_db(test))
 
 
 @pytest.fixture(
     scope="module",
-    params=[(name, trust) for name in drivers.NAMES for trust in Trust],
+    # Without an engine both levels of trust run alike: once is enough.
+    params=[
+        (name, trust)
+        for name in drivers.NAMES
+        for trust in Trust
+        if (name, trust) != ("runsc", Trust.REVIEWED)
+    ],
     ids=lambda kind: "-".join(kind),
 )
 def bench(request, django_db_setup, django_db_blocker):
@@ -42,14 +52,6 @@ def bench(request, django_db_setup, django_db_blocker):
         with django_db_blocker.unblock(), made:
             yield made
     shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture(autouse=True)
-def told(request, record_property):
-    """What the run's summary says."""
-    if "bench" in request.fixturenames:
-        bench = request.getfixturevalue("bench")
-        record_property("sandbox", f"{bench.driver.name} with {bench.driver.runtime_for(bench.trust)}")
 
 
 @containers
@@ -82,5 +84,5 @@ def test_every_check_has_one_name_and_says_what_it_proves():
 def test_the_docs_list_every_check_as_it_describes_itself():
     """The table of docs/operations/sandbox.md is what the registry says, in its order."""
     table = [f"| `{check.name}` | {check.proves} | {check.rests_on} |" for check in CHECKS]
-    found = re.findall(r"^\| `[a-z0-9_]+` \| .* \| .* \|$", DOCS.read_text(), flags=re.MULTILINE)
-    assert [row for row in found if row.count(" | ") == 2][: len(table)] == table
+    section = DOCS.read_text().partition("## What each property rests on")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `.* \|$", section, flags=re.MULTILINE)[: len(table)] == table

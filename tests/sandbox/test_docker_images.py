@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from docker.errors import APIError
 
+from sandbox import pool
 from sandbox.driver import ImageMissing
-from sandbox.drivers import docker_images
+from sandbox.drivers import docker_images, make_driver
 from sandbox.engine.client import engine_client
 from sandbox.images import get_image
 from tests.sandbox.conftest import SOME_IMAGE
+from tests.sandbox.drivers import missing_drivers
 
 pytestmark = pytest.mark.containers
+
+
+@pytest.fixture(params=["docker"])
+def driver(request):
+    if reason := missing_drivers().get(request.param):
+        pytest.skip(f"no {request.param} here: {reason}")
+    return make_driver(request.param)
 
 
 def tags():
@@ -59,3 +69,9 @@ def test_our_tag_on_something_else_is_not_taken_for_the_image(own_stack, driver,
         assert driver._images.ensure(image) == echo_image.image_id
     finally:
         client.images.remove(str(other.id), force=True)
+
+
+def test_the_engine_refuses_a_second_of_the_same_name(own_stack, driver, echo_image, spec):
+    claimed = pool.claim(spec=spec, tenant="version-1", claim_key="one", wait_seconds=30)
+    with pytest.raises(APIError):
+        engine_client().containers.create(tags().pop(), name=driver.handle_of(claimed.id))

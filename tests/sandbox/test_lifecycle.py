@@ -6,11 +6,9 @@ import asyncio
 import time
 
 import pytest
-from docker.errors import APIError
 
 from agentstore.kit.clock import now
 from sandbox import pool, protocols, reaper, starting, tending
-from sandbox.drivers.docker import DockerDriver
 from sandbox.engine.client import engine_client
 from sandbox.failures import AgentFailure, Fault, StartFailed
 from sandbox.images import build_source
@@ -19,6 +17,7 @@ from sandbox.places import door_dir, gateway_dir
 from sandbox.protocols import Done, InvokeRequest
 from sandbox.spec import RunSpec, Trust
 from sandbox.tokens import InvalidToken, sandbox_for
+from tests.sandbox import outside
 from tests.sandbox.servers import warm_row
 
 pytestmark = pytest.mark.containers
@@ -40,8 +39,7 @@ def claim(spec, key="conversation-1"):
 
 
 def token_of(driver, sandbox_id):
-    told = engine_client().api.inspect_container(driver.handle_of(sandbox_id))["Config"]["Env"]
-    return next(line.split("=", 1)[1] for line in told if line.startswith("AGENTSTORE_TOKEN="))
+    return outside.environment_of(driver, sandbox_id)["AGENTSTORE_TOKEN"]
 
 
 def gone(driver, sandbox_id):
@@ -143,7 +141,10 @@ def test_a_start_that_lost_its_worker_is_taken_up_again(own_stack, driver, spec)
 
 def test_what_was_killed_outside_is_found_and_told_apart(own_stack, driver, spec):
     dead, removed = claim(spec, "one"), claim(spec, "two")
-    engine_client().api.kill(driver.handle_of(dead.id))
+    outside.kill(driver, dead.id)
+    until = time.monotonic() + 10
+    while driver.state(driver.handle_of(dead.id)).running:
+        assert time.monotonic() < until
     driver.stop(driver.handle_of(removed.id))
     assert reaper.reap_sandboxes(driver=driver)["died"] == 2
     assert Sandbox.objects.get(pk=dead.id).fault == Fault.AGENT
@@ -196,9 +197,14 @@ def test_a_release_while_it_starts_leaves_nothing(own_stack, driver, spec, setti
     row, _ = warm_row(spec, status=Status.STARTING, ready_at=None)
     released = []
 
-    class ReleasingDriver(DockerDriver):
+    class ReleasingDriver:
+        """The driver, and somebody who changes their mind just after its start."""
+
+        def __getattr__(self, name):
+            return getattr(driver, name)
+
         def start(self, launch):
-            started = super().start(launch)
+            started = driver.start(launch)
             released.append(pool.release(sandbox_id=row.pk, reason="changed my mind"))
             return started
 
@@ -215,7 +221,8 @@ def test_tending_and_a_clean_end(own_stack, driver, spec):
     pool.clear_target(tenant="version-1")
     tending.tend_pool()
     assert driver.list_sandboxes(own_stack) == []
-    assert not engine_client().api.volumes()["Volumes"]
+    if driver.name == "docker":
+        assert not engine_client().api.volumes()["Volumes"]
 
 
 def test_starting_is_fast(own_stack, driver, spec):
@@ -224,9 +231,3 @@ def test_starting_is_fast(own_stack, driver, spec):
     started = time.monotonic()
     claim(spec, "second")
     assert time.monotonic() - started < 5
-
-
-def test_the_engine_refuses_a_second_of_the_same_name(own_stack, driver, spec):
-    claimed = claim(spec)
-    with pytest.raises(APIError):
-        engine_client().containers.create(spec.image_id, name=driver.handle_of(claimed.id))

@@ -15,11 +15,13 @@ class Command(BaseCommand):
     help = "End all sandboxes of this stack and remove what they left."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from sandbox.drivers import cleaning_driver
+        from sandbox.drivers import present_drivers
         from sandbox.reaper import remove_everything
 
         try:
-            removed = remove_everything(driver=cleaning_driver(), by="stop_sandboxes")
+            removed = sum(
+                remove_everything(driver=driver, by="stop_sandboxes") for driver in present_drivers()
+            )
         except StoreError as away:
             self.stdout.write(f"nothing to stop: {away.message}")
             return
