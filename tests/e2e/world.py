@@ -67,3 +67,9 @@ def kill_sandboxes() -> int:
             driver.stop(found.handle)
             killed += 1
     return killed
+
+
+def running_sandboxes() -> list[str]:
+    """The ids of what runs for this store."""
+    found = [one for driver in present_drivers() for one in driver.list_sandboxes(stack_name())]
+    return [str(sandbox.sandbox_id) for sandbox in found]
