@@ -87,7 +87,7 @@ _ALL = (
         "rehearsing",
         "Recommends only what exists",
         "In the rehearsal the agent recommends at least one product, and each one exists, is in stock and "
-        "may be shown.",
+        "may be shown. A refusal for the shopper's age or country, of which no agent is told, does not count.",
         "Comparing recommendations with the catalogue…",
     ),
 )

@@ -17,6 +17,7 @@ from marketplace.publishing.models import Submission
 from marketplace.shopping import events, runner, turns
 from marketplace.shopping.conversations import close_conversation, open_rehearsal
 from marketplace.shopping.failures import explain_failure
+from marketplace.shopping.grounding import Code
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
 from marketplace.shopping.recommendations import refusal_for_developers
 from marketplace.shopping.traces import limits_of
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 _LIMIT_MICROS = 50_000_000
 _QUOTE_LETTERS = 300
+# What a claim is refused for by who the shopper is, which no agent is told: it may try and be refused.
+_UNTOLD = frozenset({Code.AGE_RESTRICTED, Code.NOT_SHIPPABLE})
 
 
 class RehearsalUndecided(Unavailable):
@@ -105,8 +108,9 @@ def _record(submission_id: uuid.UUID, turn: Turn, *, duration_ms: int) -> None:
         submission_id=submission_id, name="answers_request", passed=answered, detail=detail,
         evidence={**evidence, "log": [*limits_of(turn), *turn.log_tail.splitlines()]}, duration_ms=duration_ms,
     )  # fmt: skip
+    honest = all(claim.refusal in _UNTOLD for claim in refused)
     verdicts.record_check(
-        submission_id=submission_id, name="recommends_real_variants", passed=bool(shown) and not refused,
+        submission_id=submission_id, name="recommends_real_variants", passed=bool(shown) and honest,
         detail=_words(shown, refused), duration_ms=duration_ms,
         evidence={
             **evidence,

@@ -9,6 +9,7 @@ from marketplace.publishing.models import Submission, Version
 from marketplace.shopping.models import Conversation
 from marketplace.shopping.rehearsals import RehearsalUndecided, canned_request, rehearse
 from sandbox.models import Sandbox
+from tests.conversations.world import sell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,6 +80,21 @@ def test_a_liar_fails_and_is_told_why(submission, rehearsing, mug, lamp):
     assert submission.status == Submission.Status.FAILED
 
 
+def test_what_no_agent_is_told_of_the_shopper_is_not_held_against_it(submission, rehearsing, mug, merchant):
+    brandy = sell(merchant, "Pear brandy", "19.00", min_age=18)
+
+    def answer(body, tools):
+        for claimed in (brandy, mug):
+            tools.call("recommend", variant_id=f"var_{claimed.variant_id}", reason="A fine gift.")
+        yield "Two gifts."
+
+    rehearsing(answer)
+    rehearse(submission_id=submission.pk)
+    passed, detail = results(submission)["recommends_real_variants"]
+    assert passed
+    assert detail == f"1 of 2 recommendations hold. var_{brandy.variant_id} has an age limit."
+
+
 def test_silence_fails(submission, rehearsing):
     rehearsing(lambda body, tools: [])
     rehearse(submission_id=submission.pk)
@@ -91,10 +107,11 @@ def test_silence_fails(submission, rehearsing):
 
 
 def test_the_platforms_failure_says_nothing_of_the_agent(submission, run_dir, settings, monkeypatch):
-    from marketplace.shopping import runner
+    from marketplace.shopping import claims
 
-    settings.SANDBOX_MAX = 0
-    monkeypatch.setattr(runner, "_PLACE_WAIT_SECONDS", -1.5)
+    # No host is there.
+    settings.SANDBOX_WAIT_SECONDS = 0
+    monkeypatch.setattr(claims, "_START_GRACE", 1 - submission.version.manifest["resources"]["start_seconds"])
     with pytest.raises(RehearsalUndecided):
         rehearse(submission_id=submission.pk)
     assert results(submission) == {}
