@@ -6,6 +6,7 @@ Each worker has a Valkey database, a Celery prefix and directories of its own; p
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ import pytest
 HERE = Path(__file__).parent
 # Whole stacks of processes, started in turn by one worker.
 STACKS = ("e2e", "demo")
+# An object's address, as it stands in the text of one that has no better.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
 
 def _separate(worker: str) -> None:
@@ -39,6 +42,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay together, for what they share; so do all that start a stack."""
+    if named := [item.nodeid for item in items if _ADDRESS.search(item.nodeid)]:
+        raise pytest.UsageError(f"this name differs between two workers, give it an id: {named[0][:200]}")
     for item in items:
         room = Path(item.path).relative_to(HERE).parts[0]
         item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))

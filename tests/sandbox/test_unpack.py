@@ -131,8 +131,11 @@ def test_a_file_below_an_earlier_layers_link_lands_where_the_image_would_look(un
         [[("d/" * MAX_DEPTH + "x", b"")]],
         [[("x" * 256, b"")]],
     ],
-    ids=str,
-)
+    ids=[
+        "step up", "absolute", "hard link out", "hard link by a link out", "hard link to nothing",
+        "hard link to a directory", "file as a directory", "links in a ring", "device", "too deep", "too long",
+    ],
+)  # fmt: skip
 def test_what_no_image_can_be_is_refused_and_leaves_nothing(unpacked, tmp_path, layers):
     with pytest.raises(ImageRefused):
         unpacked(*layers)
