@@ -2,8 +2,8 @@
 
     python -m benchmarks.sandbox [--quick] [--json]
 
-Needs a container engine (scripts/setup_engine.sh), PostgreSQL and Valkey. Works in a database of its own,
-which is dropped at the end. The agent is the smallest there is: Python's own HTTP server.
+Measures every driver that the machine has (scripts/setup_engine.sh); needs PostgreSQL and Valkey. Works in a
+database of its own, which is dropped at the end. The agent is the smallest there is: Python's own HTTP server.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from benchmarks.report import Report, parser
 
 if TYPE_CHECKING:
     from sandbox.bench import Bench, Probe
+    from sandbox.driver import Driver, Usage
+    from sandbox.spec import Trust
 
 PROBE = Path(__file__).resolve().parent.parent / "sandbox" / "probe"
 COLD_GOALS = {"runc": 600.0, "runsc": 1500.0}
@@ -47,14 +49,15 @@ def timed(run: Callable[[], Any]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def docker_run(image_id: str, runtime: str) -> float:
-    """Milliseconds of a `docker run` of the image until the agent answers, with a published port: the
-    alternative.
+def docker_run(image: str, runtime: str, usage: Callable[[str], Usage | None]) -> tuple[float, float]:
+    """The alternative: milliseconds of a `docker run` of the image, and the bytes it holds then.
+
+    Until the agent answers under runc. gVisor is set up without a network stack: of its containers only the run
+    itself can be timed.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # gVisor is set up without a network stack: of its containers only the run itself can be timed.
     network = "none" if runtime == "runsc" else "host"
     command = [
         "docker",
@@ -67,7 +70,7 @@ def docker_run(image_id: str, runtime: str) -> float:
         f"PORT={port}",
         "--network",
         network,
-        image_id,
+        image,
     ]
     started = time.perf_counter()
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -78,7 +81,11 @@ def docker_run(image_id: str, runtime: str) -> float:
                 if asking.recv(12).endswith(b"200"):
                     break
             time.sleep(0.005)
-        return (time.perf_counter() - started) * 1000
+        spent = (time.perf_counter() - started) * 1000
+        if network == "none":
+            time.sleep(1)  # its program is not there yet, and what it will hold is what is compared
+        held = usage(name)
+        return spent, held.memory_bytes if held else 0
     finally:
         subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False)
 
@@ -166,34 +173,61 @@ def warm_claims(rounds: int) -> list[float]:
 
 def measure(report: Report, *, rounds: int) -> None:
     """Everything, with the database of its own already there."""
-    from sandbox.bench import Bench
-    from sandbox.drivers import make_driver
+    from sandbox.drivers import present_drivers
     from sandbox.images import build_source
     from sandbox.spec import Trust
 
-    driver = make_driver("docker")
     plain = statistics.median(direct_requests(rounds * 5))
+    report.add("request without a sandbox, median", plain, "ms", "lower")
     image = build_source(bundle_dir=PROBE, runtime="python", command=["python3", "main.py"])
-    for trust in (Trust.REVIEWED, Trust.UNTRUSTED):
-        runtime = driver.runtime_for(trust)
-        with Bench(driver, trust) as bench:
-            cold = cold_starts(bench, rounds)
-            alternative = [docker_run(image.image_id, runtime) for _ in range(rounds)]
-            report.add(f"cold start, {runtime}, median", statistics.median(cold), "ms", "lower")
-            report.add(f"cold start, {runtime}, p95", p95(cold), "ms", "lower", COLD_GOALS[runtime])
-            until = "answers" if runtime == "runc" else "runs"
-            ratio = statistics.median(cold) / statistics.median(alternative)
-            report.add(f"cold start, {runtime}, against docker run until it {until}", ratio, "x", "lower")
-            for cpus in (0.5, 2.0):
-                with bench.probe(cpus=cpus) as probe:
-                    overhead = statistics.median(requests(probe, rounds * 5)) - plain
-                    report.add(f"request overhead, {runtime}, {cpus:g} CPU", overhead, "ms", "lower")
-                    usage = driver.usage(probe.handle)
-            if usage is not None:
-                report.add(f"memory of an idle one, {runtime}", usage.memory_bytes / 1e6, "MB", "lower")
+    drivers = {driver.name: driver for driver in present_drivers()}
+    engine = drivers.get("docker")
+    seen = set[tuple[str, str]]()
+    for driver in drivers.values():
+        for trust in Trust:
+            kind = (driver.name, driver.runtime_for(trust))
+            if kind in seen:
+                continue
+            seen.add(kind)
+            alternative = None
+            if engine is not None:
+                engine.ensure_image(image.image_id)
+                runs = [docker_run(image.image_id, kind[1], engine.usage) for _ in range(rounds)]
+                alternative = statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)
+            measure_driver(report, driver, trust, rounds=rounds, plain=plain, alternative=alternative)
     claims = warm_claims(rounds * 10)
     report.add("claim of a warm one, median", statistics.median(claims), "ms", "lower")
     report.add("claim of a warm one, p95", p95(claims), "ms", "lower", CLAIM_GOAL)
+
+
+def measure_driver(
+    report: Report, driver: Driver, trust: Trust, *, rounds: int, plain: float,
+    alternative: tuple[float, float] | None,
+) -> None:  # fmt: skip
+    """One driver with one runtime; `alternative` is the median time and memory of a `docker run`."""
+    from sandbox.bench import Bench
+
+    runtime = driver.runtime_for(trust)
+    name = runtime if driver.name == "docker" else f"{driver.name} without an engine"
+    with Bench(driver, trust) as bench:
+        cold = cold_starts(bench, rounds)
+        report.add(f"cold start, {name}, median", statistics.median(cold), "ms", "lower")
+        report.add(f"cold start, {name}, p95", p95(cold), "ms", "lower", COLD_GOALS[runtime])
+        if alternative is not None:
+            until = "answers" if runtime == "runc" else "runs"
+            ratio = statistics.median(cold) / alternative[0]
+            report.add(f"cold start, {name}, against docker run until it {until}", ratio, "x", "lower")
+        for cpus in (0.5, 2.0):
+            with bench.probe(cpus=cpus) as probe:
+                asked = statistics.median(requests(probe, rounds * 5))
+                usage = driver.usage(probe.handle)
+            report.add(f"request overhead, {name}, {cpus:g} CPU", asked - plain, "ms", "lower")
+            report.add(f"request, {name}, {cpus:g} CPU, against none", asked / plain, "x", "lower")
+        if usage is not None:
+            report.add(f"memory of an idle one, {name}", usage.memory_bytes / 1e6, "MB", "lower")
+            if alternative is not None and alternative[1]:
+                ratio = usage.memory_bytes / alternative[1]
+                report.add(f"memory of an idle one, {name}, against docker run", ratio, "x", "lower")
 
 
 def main() -> None:

@@ -188,6 +188,7 @@ class Sandbox(models.Model):
             models.Index(fields=["ended_at"], condition=Q(removed_at=None), name="sandbox_unremoved"),
             models.Index(fields=["claimed_at", "tenant"], name="sandbox_demand"),
             models.Index(fields=["ended_at", "fault"], condition=~Q(fault=""), name="sandbox_failed"),
+            models.Index(fields=["tenant", "ended_at"], condition=Q(status="failed"), name="sandbox_tenant_failed"),
         ]  # fmt: skip
         constraints = [
             models.UniqueConstraint(

@@ -13,7 +13,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from sandbox.images import blobs
@@ -28,6 +28,8 @@ from sandbox.spec import MIB
 
 MAX_LAYERS = 64
 MAX_ARCHIVE_BYTES = 1024 * MIB
+# What every sandbox covers with mounts of its own.
+_MOUNTS = ("/proc", "/sys", "/dev", "/run/agentstore")
 _MAX_MEMBERS = 1000
 _MAX_JSON = 1 * MIB
 _MANIFESTS = (
@@ -152,7 +154,18 @@ def _settings(config: dict[str, Any]) -> tuple[list[str], list[str], str]:
             code="wrong_platform",
         )  # fmt: skip
     env = [v for v in settings.get("Env") or [] if isinstance(v, str) and "=" in v]
-    return command, env, str(settings.get("WorkingDir") or "/")
+    return command, env, _workdir(settings.get("WorkingDir") or "/")
+
+
+def _workdir(given: Any) -> str:
+    """A directory that can be gone to in every sandbox. Raises ImageRefused."""
+    path = PurePosixPath(given) if isinstance(given, str) else PurePosixPath()
+    if not path.is_absolute() or ".." in path.parts or any(path.is_relative_to(place) for place in _MOUNTS):
+        raise ImageRefused(
+            f"The image's working directory can't be {given!r:.80}.", code="unsafe_setting",
+            hint="Give it an absolute WORKDIR of its own, such as /app.",
+        )  # fmt: skip
+    return str(path)
 
 
 def _member(members: dict[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
