@@ -33,6 +33,9 @@ def refuses_swapped_socket(bench: Bench) -> Seen:
         started = time.monotonic()
         # The last order that comes through the socket; what follows is done by the probe's own thread.
         probe.ask("flip", name=SOCKET_NAME, kinds=_KINDS, target=precious, seconds=3)
+        # Until it begins, the socket is still the relay's own.
+        while time.monotonic() < started + 1 and doors.local_door(probe.id).is_answering():
+            pass
         while time.monotonic() < started + 2.5:
             word = "answering" if doors.local_door(probe.id).is_answering() else _outcome(probe.id)
             told[word] = told.get(word, 0) + 1
