@@ -83,6 +83,8 @@ def shot(page, name: str) -> None:
         page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
+# Pages are the same whatever ran the agent: one driver is enough.
+@pytest.mark.parametrize("driver", ["docker"], indirect=True)
 def test_what_shopper_and_developer_see_of_hostile_agents(browser, web, chat, hostile, alice, charlie, sam):
     for number, (asked, read, *_) in enumerate(SEEN):
         chat.get_by_label("Message Gift Finder").fill(asked)

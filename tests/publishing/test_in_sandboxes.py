@@ -9,7 +9,7 @@ from agentstore.celery import app
 from marketplace.publishing import pipeline, verdicts
 from marketplace.publishing.checks import REGISTRY
 from marketplace.publishing.models import Submission, Version
-from sandbox.models import Sandbox
+from sandbox.models import Host, Sandbox
 from tests.bundles import pack_agent, source_bundle
 
 pytestmark = [pytest.mark.containers, pytest.mark.django_db(transaction=True)]
@@ -77,6 +77,7 @@ def test_building_and_checking_twice_gives_the_same_once(engine, submit, setting
 
 def test_a_full_house_is_our_fault_and_waits(engine, submit, settings):
     settings.SANDBOX_MAX, settings.CHECK_PLACE_SECONDS = 0, 0
+    Host.objects.update(places=0)
     submission = submit(source_bundle(start_seconds="1"))
     submission.refresh_from_db()
     assert submission.status == Submission.Status.CHECKING
