@@ -97,6 +97,8 @@ def assert_nothing_is_left(store: StoreUnderTest, visits: list[Visit]) -> None:
     wait(all_have_rows, "nothing runs that no row speaks of", seconds=60)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_more_shoppers_than_places_are_all_served(agents: StoreUnderTest):
     visits = burst(agents, places(agents) + 6, patience=240)
     assert_none_was_shared(agents, visits)
