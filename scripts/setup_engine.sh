@@ -34,7 +34,12 @@ without_engine() {
 }
 
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
-has_gvisor() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"runsc"'; }
+has_gvisor() { # with all the arguments that we give it: an older daemon.json may lack one
+  docker info --format '{{json .Runtimes.runsc}}' 2>/dev/null | python3 -c '
+import json, sys
+ours = json.load(open(sys.argv[1]))["runtimes"]["runsc"]["runtimeArgs"]
+sys.exit(not set(ours) <= set((json.load(sys.stdin) or {}).get("runtimeArgs") or []))' "$OURS" 2>/dev/null
+}
 has_init() { [ -d /run/systemd/system ]; }
 runsc_is_current() { # bookworm's own build is of 2022 and predates the systrap platform
   command -v runsc >/dev/null || return 1
