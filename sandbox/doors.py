@@ -228,8 +228,7 @@ def open_socket(path: Path | str) -> Iterator[str]:
     """
     directory, name = os.path.split(os.fspath(path))
     try:
-        # The directory itself may be a link: it lies where nobody but we can put one.
-        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        parent = _open_directory(directory)
         try:
             descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
         finally:
@@ -249,6 +248,12 @@ def open_socket(path: Path | str) -> Iterator[str]:
         os.close(descriptor)
 
 
+def _open_directory(directory: Path | str) -> int:
+    """As root it is what we mounted, never a link; an ordinary user's own link leads to its keeper's mount."""
+    no_links = os.O_NOFOLLOW if os.geteuid() == 0 else 0
+    return os.open(directory, os.O_PATH | os.O_DIRECTORY | no_links)
+
+
 def _owners(directory: str) -> set[int]:
     """Who may have made a socket in it."""
     owners = {SANDBOX_UID, os.geteuid()}
@@ -261,7 +266,7 @@ def read_log(sandbox_id: uuid.UUID, *, limit: int = 8192) -> str:
     """The last `limit` bytes of what the agent printed, with control characters taken out."""
     text = b""
     with contextlib.suppress(OSError):
-        parent = os.open(door_dir(sandbox_id), os.O_PATH | os.O_DIRECTORY)
+        parent = _open_directory(door_dir(sandbox_id))
         try:
             for name in LOG_NAMES:
                 text += _read_tail(parent, name, limit)

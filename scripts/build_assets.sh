@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 command -v npm >/dev/null || { echo "npm is missing: install Node 20 or later, then run this again." >&2; exit 1; }
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --silent --ignore-scripts
+  npm ci --loglevel=error --ignore-scripts
 fi
 
 mkdir -p static/dist static/vendor

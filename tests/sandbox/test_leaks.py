@@ -12,6 +12,8 @@ from sandbox.protocols import client
 from sandbox.spec import Trust
 from tests.sandbox.leaky import LEAKS, NOT_LEAKED, LeakyDriver
 
+# Some leaks share the host's ports: two at once would speak of each other.
+pytestmark = pytest.mark.xdist_group("leaks")
 CHECKS = {check.name: check for check in (*conformance.LOOKS, *conformance.ATTACKS)}
 
 

@@ -11,7 +11,6 @@ import sys
 import pytest
 
 from sandbox import pool, protocols, reaper
-from sandbox.drivers.docker import DockerDriver
 from sandbox.hosts import this_host
 from sandbox.models import Sandbox
 from sandbox.places import door_dir
@@ -27,8 +26,9 @@ DIES = """
 import os, signal, sys, uuid, django
 django.setup()
 from sandbox import doors, reaper, starting
-from sandbox.drivers.docker import DockerDriver
-task, when, what, sandbox_id = sys.argv[1:]
+from sandbox.drivers import make_driver
+driver_name, task, when, what, sandbox_id = sys.argv[1:]
+driver = make_driver(driver_name)
 def die(*a, **k):
     os.kill(os.getpid(), signal.SIGKILL)
 def dying(call):
@@ -39,23 +39,23 @@ def dying(call):
         die()
     return called
 owner, name = {
-    "prepare": (doors, "prepare"), "start": (DockerDriver, "start"), "ready": (starting, "_finish_ready"),
-    "stop": (DockerDriver, "stop"), "remove": (doors, "remove"),
+    "prepare": (doors, "prepare"), "start": (type(driver), "start"), "ready": (starting, "_finish_ready"),
+    "stop": (type(driver), "stop"), "remove": (doors, "remove"),
 }[what]
 setattr(owner, name, dying(getattr(owner, name)))
 service = starting.start_sandbox if task == "start" else reaper.stop_sandbox
-service(sandbox_id=uuid.UUID(sandbox_id), driver=DockerDriver())
+service(sandbox_id=uuid.UUID(sandbox_id), driver=driver)
 """
 
 
-def do_and_die(task, when, what, sandbox_id, settings):
+def do_and_die(driver, task, when, what, sandbox_id, settings):
     """The task in a worker of its own, which does not survive it."""
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "agentstore.settings", "DATABASE_URL": database_url(),
         "SANDBOX_STACK": settings.SANDBOX_STACK, "AGENTSTORE_RUN_DIR": str(settings.RUN_DIR),
         "AGENTSTORE_DATA_DIR": str(settings.DATA_DIR), "SANDBOX_HOST": this_host(),
     }  # fmt: skip
-    command = [sys.executable, "-c", DIES, task, when, what, str(sandbox_id)]
+    command = [sys.executable, "-c", DIES, driver.name, task, when, what, str(sandbox_id)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
@@ -83,7 +83,7 @@ def test_a_start_is_taken_up_again_wherever_it_was_killed(own_stack, driver, spe
     row, _ = warm_row(
         spec, status=Status.STARTING, claim_key="c", ready_at=None, token_hash="", host=this_host()
     )
-    do_and_die("start", when, what, row.pk, settings)
+    do_and_die(driver, "start", when, what, row.pk, settings)
     # As the worker does when it comes back; the task runs here, since nobody else would.
     reaper.resume_starts(at_once=True)
     reaper.reap_sandboxes(driver=driver)
@@ -101,7 +101,7 @@ def test_a_start_is_taken_up_again_wherever_it_was_killed(own_stack, driver, spe
 def test_an_end_is_finished_wherever_it_was_killed(own_stack, driver, spec, settings, when, what):
     claimed = pool.claim(spec=spec, tenant="version-1", claim_key="c", wait_seconds=120)
     Sandbox.objects.filter(pk=claimed.id).update(status=Status.STOPPED)
-    do_and_die("stop", when, what, claimed.id, settings)
+    do_and_die(driver, "stop", when, what, claimed.id, settings)
     reaper.reap_sandboxes(driver=driver)
     assert containers(driver, settings) == []
     assert not door_dir(claimed.id).exists()
@@ -113,7 +113,7 @@ def test_both_ways_and_only_on_its_own_host(own_stack, driver, spec, settings):
     mine, stray, theirs = (
         pool.claim(spec=spec, tenant="version-1", claim_key=key, wait_seconds=120) for key in ("a", "b", "c")
     )
-    DockerDriver().stop(driver.handle_of(mine.id))
+    driver.stop(driver.handle_of(mine.id))
     Sandbox.objects.filter(pk=stray.id).delete()
     Sandbox.objects.filter(pk=theirs.id).update(host="another", status=Status.STOPPED)
     gone_there, _ = warm_row(spec, status=Status.CLAIMED, claim_key="d", host="another")
