@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
+# Where a shell forbids it, each of many processes would compile the store anew: 3 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install engine demo stop status check test assets
 
 help: ## list these commands

@@ -7,6 +7,7 @@ The answer is a message, not a state: who gets none in time says what it knows.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -19,7 +20,7 @@ from asgiref.sync import sync_to_async
 from django.db import transaction
 
 from agentstore.kit.ids import new_id
-from sandbox import announcements, dispatch, doors
+from sandbox import announcements, dispatch, doors, protocols
 from sandbox.driver import Driver, RunState
 from sandbox.engine import relay
 from sandbox.failures import Fault, explain
@@ -32,6 +33,7 @@ Status = Sandbox.Status
 # A container ends a moment after the connection to its agent does.
 _SETTLE_SECONDS = 1.0
 _LINGER_SECONDS = 0.1
+_PING_SECONDS = 0.3
 _LOOK_SECONDS = 0.05
 
 
@@ -120,6 +122,11 @@ def settle_failure(row: Sandbox, driver: Driver) -> None:
         Sandbox.objects.filter(pk=row.pk).update(failure_code=code, fault=explain(code).fault, reason=reason)
 
 
+def _is_ready(row: Sandbox) -> bool:
+    speak = protocols.for_name(row.run_spec.protocol)
+    return asyncio.run(speak.is_ready(doors.local_door(row.pk), _PING_SECONDS))
+
+
 def _settled(row: Sandbox, driver: Driver) -> tuple[Strain, RunState]:
     """The last counts while it ran, and its state once it has ended or is seen to go on."""
     began = time.monotonic()
@@ -132,7 +139,7 @@ def _settled(row: Sandbox, driver: Driver) -> tuple[Strain, RunState]:
         spent = time.monotonic() - began
         if not state.running or strain.memory_kills or spent > _SETTLE_SECONDS:
             return strain, state
-        # Its relay listens for a moment longer than its program lives.
-        if spent > _LINGER_SECONDS and doors.local_door(row.pk).is_answering():
+        # What dies may accept connections for a while yet: only who answers is believed to live.
+        if spent > _LINGER_SECONDS and _is_ready(row):
             return strain, state
         time.sleep(_LOOK_SECONDS)

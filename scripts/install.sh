@@ -54,7 +54,8 @@ stamp=.venv/.installed
 wanted=$(cat uv.lock pyproject.toml | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   say "installing the packages of uv.lock"
-  "$uv" sync --frozen --inexact --quiet --python .venv/bin/python
+  # Compiled once: the store is a dozen processes, and the tests start hundreds.
+  "$uv" sync --frozen --inexact --quiet --compile-bytecode --python .venv/bin/python
   echo "$wanted" >"$stamp"
 fi
 

@@ -66,6 +66,13 @@ def test_out_of_memory_in_a_turn_is_found_behind_the_broken_connection(driver, h
     assert "\x1b" not in found.log_tail
 
 
+def test_forks_that_eat_the_memory_are_told_as_that(driver, hostile):
+    """gVisor takes a while to die of it, and accepts connections meanwhile."""
+    claimed = hostile(Trust.UNTRUSTED, pids=64)
+    assert attack(claimed, "forks", deadline=30) == "connection_lost"
+    assert look(driver, claimed).code == "out_of_memory"
+
+
 def test_a_crash_is_told_as_one_with_the_log(driver, hostile):
     claimed = hostile()
     assert attack(claimed, "crash") == "connection_lost"
@@ -87,7 +94,8 @@ def counts_inside(driver) -> bool:
 
 
 def test_processes_are_refused_and_counted(driver, hostile):
-    claimed = hostile(pids=16, memory_bytes=384 * MIB)
+    # In gVisor a process costs its sandbox several MiB, whatever it does.
+    claimed = hostile(pids=16, memory_bytes=768 * MIB)
     assert attack(claimed, "forks", deadline=30) == "bad_status"
     found = look(driver, claimed)
     assert found.code == ""

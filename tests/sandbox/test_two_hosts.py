@@ -29,6 +29,12 @@ def until(true, *, seconds, why):
         time.sleep(0.1)
 
 
+def use_broker(app, options):
+    """From the next message on: what was connected before keeps the options that it was made with."""
+    app.conf.broker_transport_options = options
+    app._pool = app.amqp._producer_pool = None
+
+
 @pytest.fixture
 def hosts(driver: Driver, settings, run_dir, tmp_path, echo_image):
     """Both are proven; this process is a machine of its own that runs no sandboxes."""
@@ -39,7 +45,7 @@ def hosts(driver: Driver, settings, run_dir, tmp_path, echo_image):
     from agentstore.celery import app
 
     options = app.conf.broker_transport_options
-    app.conf.broker_transport_options = {**options, "global_keyprefix": prefix}
+    use_broker(app, {**options, "global_keyprefix": prefix})
     environment = {
         "DATABASE_URL": database_url(), "VALKEY_URL": settings.VALKEY_URL, "SANDBOX_DRIVER": "docker",
         "SANDBOX_STACK": settings.SANDBOX_STACK, "SECRET_KEY": settings.SECRET_KEY,
@@ -58,7 +64,7 @@ def hosts(driver: Driver, settings, run_dir, tmp_path, echo_image):
     for stack in (settings.SANDBOX_STACK, f"{settings.SANDBOX_STACK}-proof"):
         for found in driver.list_sandboxes(stack):
             driver.stop(found.handle)
-    app.conf.broker_transport_options = options
+    use_broker(app, options)
 
 
 def claim(spec, key):
