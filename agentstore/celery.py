@@ -19,6 +19,7 @@ BEAT = [
     ("marketplace.shopping.tasks.reap_turns", 5),
     ("marketplace.shopping.tasks.expire_checkouts", 60),
     ("marketplace.catalog.tasks.index_outbox", 2),
+    ("marketplace.catalog.tasks.index_forget", 86_400),
     ("marketplace.catalog.tasks.resume_imports", 60),
     ("marketplace.publishing.tasks.resume_submissions", 60),
     ("marketplace.publishing.tasks.renew_targets", 60),

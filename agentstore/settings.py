@@ -32,6 +32,8 @@ SITE_NAME = env.str("SITE_NAME", "Agent Store")
 RUN_DIR = Path(env.str("AGENTSTORE_RUN_DIR", str(Path(tempfile.gettempdir()) / f"agentstore-{os.getuid()}")))
 # What must outlive a restart and is not in the database: bundles, photographs, the search index.
 DATA_DIR = Path(env.str("AGENTSTORE_DATA_DIR", str(BASE_DIR / ".run" / "data")))
+# The store's own synonyms, beside the shipped ones; none without a path.
+SEARCH_SYNONYMS = env.str("SEARCH_SYNONYMS", "")
 
 INSTALLED_APPS = [
     "unfold",

@@ -9,7 +9,8 @@ from uuid import UUID
 from celery import shared_task
 
 from marketplace.catalog.feeds.runner import run_import, stalled_imports
-from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, embed_missing
+from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
+from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_index
 
 # How long one run embeds before price and stock changes get their turn again.
 _EMBED_SECONDS: Final = 1.5
@@ -19,14 +20,21 @@ _EMBED_SECONDS: Final = 1.5
 def index_outbox() -> None:
     """Write to the index what changed since the last run, then embed some of the texts without a vector."""
     try:
+        ensure_index()
         while drain_outbox():
             pass
     except IndexBusy:
         # A rebuild is under way; what changed waits in the outbox.
         return
     until = time.monotonic() + _EMBED_SECONDS
-    while embed_missing() and time.monotonic() < until:
+    while embed_waiting() and time.monotonic() < until:
         pass
+
+
+@shared_task
+def index_forget() -> None:
+    """Delete the vectors of texts that no product has any more."""
+    forget_stale_vectors()
 
 
 @shared_task

@@ -23,3 +23,11 @@ def product_text(*, title: str, brand: str, category: Sequence[str], description
 def text_hash(text: str) -> str:
     """SHA-256 of the text, in hex: the key of its vector."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def text_key(text_hash: str) -> int:
+    """The first 60 bits of a text's hash: a number that PostgreSQL and the full-text index both hold.
+
+    Two texts that share one are found together, which among millions happens about never.
+    """
+    return int(text_hash[:15], 16)

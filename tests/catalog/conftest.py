@@ -10,7 +10,8 @@ from django.core.files.base import File
 
 from marketplace.catalog.feeds import run_import, start_import
 from marketplace.catalog.models import Offer, Product
-from marketplace.catalog.search.indexing import drain_outbox, embed_missing
+from marketplace.catalog.search.embedding import embed_waiting
+from marketplace.catalog.search.indexing import drain_outbox
 
 FEED = (Path(__file__).parent / "small_feed.csv").read_text()
 
@@ -51,7 +52,7 @@ def index():
     def index():
         while drain_outbox():
             pass
-        while embed_missing():
+        while embed_waiting():
             pass
 
     return index

@@ -66,6 +66,26 @@ def test_filters(indexed, call, filters, titles):
     assert {product["title"] for product in answer["products"]} == titles
 
 
+def test_attributes_filter_and_are_counted(indexed, call, load, index):
+    load(indexed, "id,title,price,availability,material\nbench,Bench,9 USD,in_stock,Oak\n")
+    index()
+    answer = call("search", {"filters": {"attributes": {"material": ["oak", "ash"]}}})
+    assert [product["title"] for product in answer["products"]] == ["Bench"]
+    assert answer["facets"]["attributes.material"] == [{"value": "Oak", "count": 1}]
+    assert call("search", {"filters": {"attributes": ["oak"]}}, status=400)["code"] == "invalid_request"
+
+
+def test_a_search_that_is_asked_to_explains_itself(indexed, call):
+    plain = call("search", {"query": "camera"})
+    answer = call("search", {"query": "camera", "explain": True})
+    assert [p["id"] for p in answer["products"]] == [p["id"] for p in plain["products"]]
+    assert ("query_reading", "camera") in [(said["code"], said["content"]) for said in answer["messages"]]
+    why = answer["products"][0]["metadata"]["why"]
+    assert why["words"]["matched"] == ["camera"]
+    assert why["score"] == pytest.approx(why["words"]["share"] + why["meaning"]["share"], abs=0.001)
+    assert all("why" not in product["metadata"] for product in plain["products"])
+
+
 def test_destination_and_pages(indexed, call):
     found = call("search", {"context": {"address_country": "DE"}, "pagination": {"limit": 2}})
     assert found["pagination"]["has_next_page"]

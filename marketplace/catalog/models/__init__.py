@@ -1,7 +1,7 @@
 """What is sold, by whom, for how much, and how it got here."""
 
 from marketplace.catalog.models.feed import FeedImport, FeedImportStatusChange, FeedRefusal
-from marketplace.catalog.models.index import IndexOutbox, TextEmbedding
+from marketplace.catalog.models.index import IndexOutbox, TextEmbedding, WaitingText
 from marketplace.catalog.models.offer import Offer, OfferChange
 from marketplace.catalog.models.product import Category, Media, Product, ProductStatusChange, Variant
 
@@ -18,4 +18,5 @@ __all__ = [
     "ProductStatusChange",
     "TextEmbedding",
     "Variant",
+    "WaitingText",
 ]

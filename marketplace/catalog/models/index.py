@@ -24,10 +24,20 @@ class IndexOutbox(models.Model):
         return f"product {self.product_id}"
 
 
+class WaitingText(models.Model):
+    """A distinct text that has no vector yet; goes when it has one, or when no product reads so any more."""
+
+    text_hash = models.CharField(max_length=64, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.text_hash[:12]
+
+
 class TextEmbedding(models.Model):
     """The sentence embedding of one distinct text, shared by all products that read the same."""
 
     text_hash = models.CharField(max_length=64, primary_key=True)
+    key = models.BigIntegerField(unique=True, help_text="60 bits of the hash, as the full-text index has it")
     vector = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
     computed_at = models.DateTimeField(default=now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from agentstore.kit.money import Money
@@ -14,9 +15,9 @@ from marketplace.catalog.products import OfferView, VariantView
 class SearchFilters:
     """All given filters must hold; within one, any value does.
 
-    `categories` are slugs (a category includes what lies below it), `brands` names in any case, `options` an
-    option's name to accepted values, both in any case. Prices include their ends. `ships_to` is an ISO 3166-1
-    alpha-2 code. `in_stock` leaves out what cannot be bought now.
+    `categories` are slugs (a category includes what lies below it), `brands` names, `options` a variant's options by
+    name with accepted values, `attributes` the same of the product; all but slugs in any case. Prices include their
+    ends. `ships_to` is an ISO 3166-1 alpha-2 code. `in_stock` leaves out what cannot be bought now.
     """
 
     categories: tuple[str, ...] = ()
@@ -27,6 +28,7 @@ class SearchFilters:
     in_stock: bool = True
     merchants: tuple[UUID, ...] = ()
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def currency(self) -> str:
@@ -50,8 +52,17 @@ class SearchFilters:
 
     def fits_variant(self, variant: VariantView) -> bool:
         """Whether a variant passes: its options, and at least one of its offers."""
-        have = {name.casefold(): value.casefold() for name, value in variant.options.items()}
-        for name, accepted in self.options.items():
-            if have.get(name.casefold()) not in {value.casefold() for value in accepted}:
-                return False
-        return any(self.fits_offer(offer) for offer in variant.offers)
+        return has_traits(variant.options, self.options) and any(
+            self.fits_offer(offer) for offer in variant.offers
+        )
+
+
+def has_traits(have: Mapping[str, Any], wanted: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether each wanted name has one of its accepted values, in any case."""
+    if not wanted:
+        return True
+    plain = {name.casefold(): str(value).casefold() for name, value in have.items()}
+    return all(
+        plain.get(name.casefold()) in {value.casefold() for value in accepted}
+        for name, accepted in wanted.items()
+    )

@@ -1,8 +1,9 @@
 """The full-text index on disk: one writer at a time, any number of reading processes.
 
-Each generation of the index is a directory below `DATA_DIR/search`; the file `current` names the one in use,
-so that a rebuilt index replaces the old in one step. A reader looks at `current` and at the generation's
-`meta.json` before each search and reloads when either changed, so that processes need not talk to each other.
+Each generation of the index is a directory below `DATA_DIR/search`; the file `v<schema>.current` names the one in
+use, so that a rebuilt index replaces the old in one step. A reader looks at it and at the generation's `meta.json`
+before each search and reloads when either changed, so that processes need not talk to each other. Processes of the
+release before this one keep their own file and generation while a new one is built beside them.
 """
 
 from __future__ import annotations
@@ -10,43 +11,34 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import tantivy
 from django.conf import settings
-from tantivy import Occur, Order, Query
 
 from agentstore.kit.ids import new_id
-from marketplace.catalog.search.backend import Facet, IndexDocument
+from marketplace.catalog.search.backend import IndexDocument
 from marketplace.catalog.search.filters import SearchFilters
 from marketplace.catalog.search.lexicon import (
     SCHEMA_VERSION,
     TOKENIZER,
     analyzer,
     build_schema,
-    filter_query,
-    text_query,
+    splitter,
     to_document,
 )
+from marketplace.catalog.search.wordsearch import WordSearch
 
 _HEAP: Final = 64_000_000
-_FACETS: Final = {"category": "facet_category", "brand": "facet_brand"}
-_FACET_VALUES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LexicalFound:
-    """BM25 scores by product id in rank order, the number of all matches, and their facets."""
-
-    scores: dict[int, float]
-    total: int
-    facets: dict[str, tuple[Facet, ...]]
-    empty: bool
+# A reader that opens a generation while it is being replaced looks again.
+_TRIES: Final = 5
+# Seconds for which another release's generation is left alone.
+_UPGRADE: Final = 86_400
 
 
 class FullTextIndex:
@@ -58,77 +50,70 @@ class FullTextIndex:
         self._index: tantivy.Index | None = None
         self._seen: tuple[str, int, int] | None = None
         self._schema = build_schema()
-        self._words = analyzer()
+        self._stemmer = analyzer()
+        self._splitter = splitter()
 
     @property
     def _pointer(self) -> Path:
-        return self._root / "current"
+        return self._root / f"v{SCHEMA_VERSION}.current"
 
     def _current(self) -> str | None:
         try:
             name = self._pointer.read_text().strip()
         except FileNotFoundError:
             return None
-        return name if name.startswith(f"v{SCHEMA_VERSION}-") and (self._root / name).is_dir() else None
+        return name if (self._root / name).is_dir() else None
 
     def exists(self) -> bool:
         """Whether there is an index of this version of the schema."""
         return self._current() is not None
 
-    def _open(self, directory: Path) -> tantivy.Index:
-        index = tantivy.Index(self._schema, path=str(directory))
-        index.register_tokenizer(TOKENIZER, self._words)
+    def _open(self, directory: Path, *, create: bool = False) -> tantivy.Index:
+        path = str(directory)
+        index = tantivy.Index(self._schema, path=path) if create else tantivy.Index.open(path)
+        index.register_tokenizer(TOKENIZER, self._stemmer)
         index.config_reader("manual")
         return index
 
     def _searcher(self) -> tantivy.Searcher | None:
-        name = self._current()
-        if name is None:
-            return None
+        for attempt in range(_TRIES):
+            name = self._current()
+            if name is None:
+                return None
+            try:
+                return self._read(name)
+            except (OSError, ValueError):
+                # Tantivy reports a directory that went away as ValueError.
+                if attempt == _TRIES - 1:
+                    raise
+        return None
+
+    def _read(self, name: str) -> tantivy.Searcher:
         meta = (self._root / name / "meta.json").stat()
         seen = (name, meta.st_mtime_ns, meta.st_ino)
         with self._lock:
             if self._index is None or self._seen is None or self._seen[0] != name:
-                self._index = self._open(self._root / name)
-                self._index.reload()
+                index = self._open(self._root / name)
+                index.reload()
+                self._index = index
             elif self._seen != seen:
                 self._index.reload()
             self._seen = seen
             return self._index.searcher()
 
-    def search(self, *, query: str, filters: SearchFilters, offset: int, limit: int) -> LexicalFound:
-        """The best matches from `offset` on; an empty query matches everything, ordered by product id."""
+    def word_search(self, *, text: str, filters: SearchFilters) -> WordSearch | None:
+        """A search in the index as it is now; None where nothing was ever indexed."""
         searcher = self._searcher()
-        if searcher is None or searcher.num_docs == 0:
-            return LexicalFound({}, 0, {}, empty=True)
-        conditions = filter_query(schema=self._schema, filters=filters)
-        browsing = not query.strip()
-        if browsing:
-            wanted = Query.all_query()
-        else:
-            wanted = text_query(schema=self._schema, searcher=searcher, words=self._words, text=query)
-        whole = Query.boolean_query([(Occur.Must, wanted), *conditions])
-        if browsing:
-            result = searcher.search(
-                whole, limit=limit, offset=offset, order_by_field="product_id", order=Order.Asc
-            )
-        else:
-            result = searcher.search(whole, limit=limit, offset=offset)
-        ids = searcher.fast_field_values("product_id", [address for _, address in result.hits])
-        scores = {
-            int(number): 0.0 if browsing else float(score)
-            for (score, _), number in zip(result.hits, ids, strict=True)
-            if number is not None
-        }
-        return LexicalFound(scores, _count(result), self._facets(searcher, whole), empty=False)
-
-    def _facets(self, searcher: tantivy.Searcher, query: Query) -> dict[str, tuple[Facet, ...]]:
-        wanted = {name: {"terms": {"field": field, "size": _FACET_VALUES}} for name, field in _FACETS.items()}
-        found = searcher.aggregate(query, wanted)
-        return {
-            name: tuple(Facet(str(row["key"]), int(row["doc_count"])) for row in found[name]["buckets"])
-            for name in _FACETS
-        }
+        if searcher is None:
+            return None
+        return WordSearch(
+            searcher,
+            self._schema,
+            text=text,
+            filters=filters,
+            split=self._splitter.analyze,
+            stem=self._stemmer.analyze,
+        )
 
     def apply(self, *, upserts: Iterable[IndexDocument], deletes: Iterable[int]) -> int:
         """Delete and replace in one commit; gives how many documents were written.
@@ -158,7 +143,7 @@ class FullTextIndex:
         directory = self._root / name
         directory.mkdir(parents=True)
         try:
-            generation = Generation(self._open(directory))
+            generation = Generation(self._open(directory, create=True))
             yield generation
             generation.finish()
         except BaseException:
@@ -167,9 +152,13 @@ class FullTextIndex:
         staged = self._root / f"{name}.pointer"
         staged.write_text(name)
         staged.replace(self._pointer)
+        self._remove_others(name)
+
+    def _remove_others(self, name: str) -> None:
+        """Readers that have an old generation open keep its files until they let go."""
         for old in self._root.iterdir():
-            # Readers that have an old generation open keep its files until they let go.
-            if old.is_dir() and old.name != name:
+            mine = old.name.startswith(f"v{SCHEMA_VERSION}-")
+            if old.is_dir() and old.name != name and (mine or old.stat().st_mtime < time.time() - _UPGRADE):
                 shutil.rmtree(old, ignore_errors=True)
 
 
@@ -191,11 +180,6 @@ class Generation:
         """Commit and let merges end."""
         self._writer.commit()
         self._writer.wait_merging_threads()
-
-
-def _count(result: tantivy.SearchResult) -> int:
-    # The stubs leave out `count`, which the class has whenever the search counted.
-    return int(result.count)  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=4)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from marketplace.catalog.search.wordsearch import Worded
+
 LEXICAL_WEIGHT: Final = 0.4
-DENSE_WEIGHT: Final = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A product with both sides' scores as they were, None where that side did not know it, and their shares."""
+
+    product_id: int
+    words: float | None
+    meaning: float | None
+    words_share: float
+    meaning_share: float
+
+    @property
+    def score(self) -> float:
+        """What it is ranked by, 0 to 1."""
+        return self.words_share + self.meaning_share
 
 
 def normalise(scores: Mapping[int, float]) -> dict[int, float]:
@@ -19,14 +37,29 @@ def normalise(scores: Mapping[int, float]) -> dict[int, float]:
     return {key: (score - low) / (high - low) for key, score in scores.items()}
 
 
-def fuse(lexical: Mapping[int, float], dense: Mapping[int, float]) -> list[tuple[int, float]]:
-    """0.4 × BM25 + 0.6 × cosine on min-max-normalised scores, best first, ties by id.
+def fuse(
+    lexical: Iterable[Worded],
+    dense: Iterable[tuple[Worded, float]],
+    *,
+    lexical_weight: float = LEXICAL_WEIGHT,
+) -> list[Fused]:
+    """The weighted sum of BM25 and cosine, each min-max-normalised, best first, ties by id.
 
-    What only one side found counts zero on the other.
+    A product found by its meaning comes with its words' score; what was found by its words alone counts zero
+    for its meaning.
     """
-    first, second = normalise(lexical), normalise(dense)
-    joined = {
-        key: LEXICAL_WEIGHT * first.get(key, 0.0) + DENSE_WEIGHT * second.get(key, 0.0)
-        for key in first.keys() | second.keys()
-    }
-    return sorted(joined.items(), key=lambda item: (-item[1], item[0]))
+    dense = list(dense)
+    words = {one.product_id: one.score for one, _ in dense} | {one.product_id: one.score for one in lexical}
+    meanings = {one.product_id: similarity for one, similarity in dense}
+    by_words, by_meaning = normalise(words), normalise(meanings)
+    fused = [
+        Fused(
+            product_id=number,
+            words=score or None,
+            meaning=meanings.get(number),
+            words_share=lexical_weight * by_words[number],
+            meaning_share=(1 - lexical_weight) * by_meaning.get(number, 0.0),
+        )
+        for number, score in words.items()
+    ]
+    return sorted(fused, key=lambda one: (-one.score, one.product_id))

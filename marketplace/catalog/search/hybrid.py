@@ -2,56 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from marketplace.catalog.search.backend import Found, Hit, IndexDocument, SearchBackend
-from marketplace.catalog.search.dense import nearest_products
+from marketplace.catalog.search.backend import Facet, Found, Hit, IndexDocument, SearchBackend, Why
+from marketplace.catalog.search.dense import nearest_texts, similarities
 from marketplace.catalog.search.embedder import embed_query
 from marketplace.catalog.search.filters import SearchFilters
 from marketplace.catalog.search.fulltext import get_fulltext
-from marketplace.catalog.search.fusion import fuse
+from marketplace.catalog.search.fusion import Fused, fuse
+from marketplace.catalog.search.wordsearch import Worded, WordSearch
 
 # From each side; what both find counts once.
 CANDIDATES: Final = 100
 # Below this cosine a text is about something else. Measured: docs/algorithms/search.md.
 LEAST_SIMILARITY: Final = 0.25
+# Texts asked for first, and again where filters leave too few of their products.
+NEAREST: Final = 200
+WIDELY: Final = 4_000
+# Up to so many products that pass the filters, every one is compared.
+ALL_COMPARED: Final = 4_000
+_MOST_OF_A_TEXT: Final = 1_000
+
+# Words are searched beside meanings: the one takes this process's core, the other PostgreSQL's.
+_beside = ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1), thread_name_prefix="search-words")
 
 
 class HybridBackend:
     """Keeps words in the full-text index; vectors are PostgreSQL's, which the indexing tasks fill."""
 
-    def upsert(self, documents: Iterable[IndexDocument]) -> int:
-        """Replace or add documents in one commit."""
-        return get_fulltext().apply(upserts=documents, deletes=())
+    def apply(self, *, upserts: Iterable[IndexDocument], deletes: Iterable[int]) -> int:
+        """Delete and replace or add in one commit."""
+        return get_fulltext().apply(upserts=upserts, deletes=deletes)
 
-    def delete(self, product_ids: Iterable[int]) -> None:
-        """Forget products."""
-        get_fulltext().apply(upserts=(), deletes=product_ids)
+    def replace_all(self, batches: Iterable[Sequence[IndexDocument]]) -> int:
+        """A new generation, put in place in one step."""
+        size = 0
+        with get_fulltext().new_generation() as generation:
+            for documents in batches:
+                size = generation.add(documents)
+        return size
 
-    def search(self, *, query: str, filters: SearchFilters, offset: int, limit: int) -> Found:
+    def search(
+        self, *, query: str, filters: SearchFilters, after: int = 0, limit: int, explain: bool = False
+    ) -> Found:
         """A text query ranks at most 200 candidates; an empty one lists everything, however deep."""
-        text = query.strip()
-        if not text:
-            listed = get_fulltext().search(query="", filters=filters, offset=offset, limit=limit)
-            hits = [Hit(number, score) for number, score in listed.scores.items()]
-            return Found(hits, listed.total, listed.facets, listed.empty)
-        words = get_fulltext().search(query=text, filters=filters, offset=0, limit=CANDIDATES)
-        meanings = {} if words.empty else self._by_meaning(text, filters)
-        ranked = fuse(words.scores, meanings)
+        words = get_fulltext().word_search(text=query, filters=filters)
+        if words is None or words.index_empty:
+            return Found([], 0, index_empty=True)
+        if not query.strip():
+            ids, total = words.listed(after=after, limit=limit)
+            return Found([Hit(number, 0.0, place=number) for number in ids], total, words.facets())
+        by_words = _beside.submit(_rank_words, words)
+        meant = candidates_by_meaning(words, query.strip())
+        ranked, total, facets = by_words.result()
+        fused = fuse(ranked, meant)
+        page = fused[after : after + limit]
+        terms = words.terms([one.product_id for one in page]) if explain else {}
         return Found(
-            hits=[Hit(number, score) for number, score in ranked[offset : offset + limit]],
-            total=max(words.total, len(ranked)),
-            facets=words.facets,
-            index_empty=words.empty,
+            hits=[
+                Hit(
+                    one.product_id,
+                    one.score,
+                    place=after + position,
+                    why=_why(one, terms.get(one.product_id, ())) if explain else None,
+                )
+                for position, one in enumerate(page, start=1)
+            ],
+            total=max(total, len(fused)),
+            facets=facets,
+            reading=tuple(reading.text for wish in words.wishes for reading in wish) if explain else (),
         )
 
-    def _by_meaning(self, text: str, filters: SearchFilters) -> dict[int, float]:
-        vector = embed_query(text)
-        if vector is None:
-            return {}
-        found = nearest_products(vector=vector, filters=filters, limit=CANDIDATES)
-        return {number: score for number, score in found.items() if score >= LEAST_SIMILARITY}
+
+def _rank_words(words: WordSearch) -> tuple[list[Worded], int, dict[str, tuple[Facet, ...]]]:
+    ranked, total = words.ranked(CANDIDATES)
+    return ranked, total, words.facets()
+
+
+def _near_enough(found: dict[int, float]) -> dict[int, float]:
+    return {key: similarity for key, similarity in found.items() if similarity >= LEAST_SIMILARITY}
+
+
+def candidates_by_meaning(words: WordSearch, text: str) -> list[tuple[Worded, float]]:
+    """The products whose texts are nearest to the query, of those that pass its filters; none without a model.
+
+    The nearest texts of all are tried first. Where filters leave too few of them, every product that passes is
+    compared if these are few, and else many more texts are fetched.
+    """
+    vector = embed_query(text)
+    if vector is None:
+        return []
+    near = _near_enough(nearest_texts(vector=vector, limit=NEAREST))
+    found = _having(words, near)
+    if len(found) >= CANDIDATES or len(near) < NEAREST:
+        return found[:CANDIDATES]
+    keys, passing = words.passing(limit=ALL_COMPARED)
+    if passing <= len(found):
+        return found
+    if keys:
+        near = similarities(vector=vector, keys=keys)
+    else:
+        near = nearest_texts(vector=vector, limit=WIDELY)
+    return _having(words, _near_enough(near))[:CANDIDATES]
+
+
+def _having(words: WordSearch, near: dict[int, float]) -> list[tuple[Worded, float]]:
+    """Products of these texts that pass, nearest first, ties by id."""
+    keys = sorted(near, key=lambda key: -near[key])
+    while True:
+        found = words.about(keys, limit=_MOST_OF_A_TEXT) if keys else []
+        if len(found) < _MOST_OF_A_TEXT or len(keys) == 1:
+            break
+        # More products read alike than are taken at once: those of the nearest texts are enough.
+        keys = keys[: max(1, len(keys) // 4)]
+    pairs = [(worded, near[worded.text_key]) for worded in found]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0].product_id))
+
+
+def _why(one: Fused, terms: tuple[str, ...]) -> Why:
+    return Why(one.words, one.meaning, one.words_share, one.meaning_share, terms)
 
 
 def get_backend() -> SearchBackend:

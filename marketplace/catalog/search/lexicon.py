@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import tantivy
@@ -9,16 +10,18 @@ from tantivy import FieldType, Occur, Query
 
 from marketplace.catalog.search.backend import IndexDocument
 from marketplace.catalog.search.filters import SearchFilters
+from marketplace.catalog.search.wording import Reading, Wish
 
 # A change of the schema or the analysis: raise it, and readers and the writer start a new generation.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 TOKENIZER: Final = "store_text"
 # How much a word counts by where it stands.
 FIELDS: Final = {"title": 3.0, "brand": 2.0, "category": 1.5, "body": 0.7}
-_FUZZY_FROM: Final = 4
-_FUZZY_TWICE_FROM: Final = 8
-_FUZZY_BOOST: Final = 0.4
-_MOST_TERMS: Final = 32
+FACET_FIELDS: Final = {"category": "facet_category", "brand": "facet_brand", "trait": "facet_trait"}
+# Misspelt words are looked for where a shopper's word would stand; descriptions have too many.
+_ALIKE_FIELDS: Final = frozenset({"title", "brand", "category"})
+PRICE_STEPS: Final = (0, 10, 25, 50, 100, 250, 500, 1_000, 2_500)
+Knows = Callable[[str, str], int]
 
 
 def analyzer() -> tantivy.TextAnalyzer:
@@ -34,29 +37,40 @@ def analyzer() -> tantivy.TextAnalyzer:
     )
 
 
+def splitter() -> tantivy.TextAnalyzer:
+    """Words as written, in lower case and without accents."""
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(40))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.ascii_fold())
+        .build()
+    )
+
+
 def build_schema() -> tantivy.Schema:
     """One document per product; `tag` holds exact filters such as `cat:garden` and `opt:color=red`."""
     builder = tantivy.SchemaBuilder()
-    builder.add_integer_field("product_id", indexed=True, fast=True)
+    for name in ("product_id", "text_key", "min_price", "max_price"):
+        builder.add_integer_field(name, indexed=True, fast=True)
     for name in FIELDS:
         builder.add_text_field(name, tokenizer_name=TOKENIZER)
     builder.add_text_field("tag", tokenizer_name="raw", index_option="basic")
-    for name in ("facet_category", "facet_brand"):
+    for name in FACET_FIELDS.values():
         builder.add_text_field(name, tokenizer_name="raw", fast=True, index_option="basic")
-    builder.add_integer_field("min_price", indexed=True, fast=True)
-    builder.add_integer_field("max_price", indexed=True, fast=True)
     return builder.build()
 
 
-def option_tag(name: str, value: str) -> str:
-    """`opt:color=red`"""
-    return f"opt:{name.casefold()}={value.casefold()}"
+def trait_tag(kind: str, name: str, value: str) -> str:
+    """`options:color=red`, `attributes:material=oak`"""
+    return f"{kind}:{name.casefold()}={value.casefold()}"
 
 
 def to_document(source: IndexDocument) -> tantivy.Document:
     """A product as a Tantivy document."""
     document = tantivy.Document()
-    document.add_integer("product_id", source.product_id)
+    for name in ("product_id", "text_key", "min_price", "max_price"):
+        document.add_integer(name, getattr(source, name))
     document.add_text("title", source.title)
     document.add_text("brand", source.brand)
     document.add_text("category", " ".join(source.category_names))
@@ -65,7 +79,10 @@ def to_document(source: IndexDocument) -> tantivy.Document:
     tags |= {f"merchant:{merchant}" for merchant in source.merchants}
     tags |= {f"ship:{country}" for country in source.ships_to}
     tags |= {f"cur:{currency}" for currency in source.currencies}
-    tags |= {option_tag(name, value) for name, value in source.options}
+    for kind, traits in (("options", source.options), ("attributes", source.attributes)):
+        for name, value in sorted(traits):
+            tags.add(trait_tag(kind, name, value))
+            document.add_text("facet_trait", f"{kind}.{name}={value}")
     if source.brand:
         tags.add(f"brand:{source.brand.casefold()}")
         document.add_text("facet_brand", source.brand)
@@ -75,27 +92,29 @@ def to_document(source: IndexDocument) -> tantivy.Document:
         document.add_text("tag", tag)
     if source.category_slugs:
         document.add_text("facet_category", source.category_slugs[-1])
-    document.add_integer("min_price", source.min_price)
-    document.add_integer("max_price", source.max_price)
     return document
 
 
-def text_query(
-    *, schema: tantivy.Schema, searcher: tantivy.Searcher, words: tantivy.TextAnalyzer, text: str
-) -> Query:
-    """Any word in any field, weighted by field; a word the index does not have matches its like."""
-    wanted: list[tuple[Occur, Query]] = []
-    for term in list(dict.fromkeys(words.analyze(text)))[:_MOST_TERMS]:
-        known = [name for name in FIELDS if searcher.doc_freq(name, term)]
-        for name in known:
-            exact = Query.term_query(schema, name, term, index_option="freq")
-            wanted.append((Occur.Should, Query.boost_query(exact, FIELDS[name])))
-        if not known and len(term) >= _FUZZY_FROM:
-            distance = 2 if len(term) >= _FUZZY_TWICE_FROM else 1
-            for name in ("title", "brand", "category"):
-                close = Query.fuzzy_term_query(schema, name, term, distance)
-                wanted.append((Occur.Should, Query.boost_query(close, FIELDS[name] * _FUZZY_BOOST)))
-    return Query.boolean_query(wanted) if wanted else Query.empty_query()
+def wish_query(schema: tantivy.Schema, wish: Wish, *, knows: Knows) -> Query:
+    """A word of the query in any field, weighted by field; of several readings the best counts."""
+    readings = [_reading_query(schema, reading, knows) for reading in wish]
+    return readings[0] if len(readings) == 1 else Query.disjunction_max_query(readings)
+
+
+def _reading_query(schema: tantivy.Schema, reading: Reading, knows: Knows) -> Query:
+    found: list[tuple[Occur, Query]] = []
+    for name, weight in FIELDS.items():
+        if reading.distance:
+            if name in _ALIKE_FIELDS:
+                near = Query.fuzzy_term_query(schema, name, reading.phrase[0], reading.distance)
+                found.append((Occur.Should, Query.boost_query(near, weight * reading.weight)))
+        elif all(knows(name, word) for word in reading.phrase):
+            if len(reading.phrase) == 1:
+                exact = Query.term_query(schema, name, reading.phrase[0], index_option="freq")
+            else:
+                exact = Query.phrase_query(schema, name, list(reading.phrase))
+            found.append((Occur.Should, Query.boost_query(exact, weight * reading.weight)))
+    return Query.boolean_query(found) if found else Query.empty_query()
 
 
 def filter_query(*, schema: tantivy.Schema, filters: SearchFilters) -> list[tuple[Occur, Query]]:
@@ -118,8 +137,9 @@ def filter_query(*, schema: tantivy.Schema, filters: SearchFilters) -> list[tupl
         wanted.append(any_of(["stock:yes"]))
     if filters.currency:
         wanted.append(any_of([f"cur:{filters.currency}"]))
-    for name, accepted in filters.options.items():
-        wanted.append(any_of([option_tag(name, value) for value in accepted]))
+    for kind, traits in (("options", filters.options), ("attributes", filters.attributes)):
+        for name, accepted in traits.items():
+            wanted.append(any_of([trait_tag(kind, name, value) for value in accepted]))
     if filters.max_price:
         wanted.append(_at_most(schema, "min_price", upper=filters.max_price.micros))
     if filters.min_price:

@@ -23,7 +23,7 @@ from agentstore.kit.money import Money
 from marketplace.catalog.categories import find_slugs
 from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
 from marketplace.catalog.products import ProductView, VariantView
-from marketplace.catalog.search import SearchFilters, search_catalog
+from marketplace.catalog.search import SearchFilters, Why, search_catalog
 from marketplace.catalog.search.service import MOST_PER_PAGE
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, checked, envelope, product_object
 from marketplace.catalog.ucp.selection import matches, narrow, signals
@@ -55,17 +55,19 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     body = _read(SearchRequest, request)
     filters, messages = _filters(body)
     page = body.pagination
+    explain = (body.model_extra or {}).get("explain") is True
     result = search_catalog(
         query=body.query or "",
         filters=filters,
         limit=min((page.limit if page else None) or DEFAULT_LIMIT, MOST_PER_PAGE),
         cursor=page.cursor if page else None,
+        explain=explain,
     )
     if result.index_empty:
         messages.append(_info("index_empty", "The catalogue has no searchable products yet."))
-    products = [
-        product_object(product, variants=product.variants[:SEARCH_VARIANTS]) for product in result.items
-    ]
+    products = [_found(product, result.why.get(product.product_id)) for product in result.items]
+    if explain:
+        messages.append(_info("query_reading", ", ".join(result.reading) or "No word says anything."))
     response: dict[str, Any] = {
         "ucp": envelope(SEARCH),
         "products": [product for product in products if product],
@@ -82,6 +84,17 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     if messages:
         response["messages"] = messages
     return checked(SearchResponse, response)
+
+
+def _found(product: ProductView, why: Why | None) -> dict[str, Any] | None:
+    shown = product_object(product, variants=product.variants[:SEARCH_VARIANTS])
+    if shown and why:
+        shown["metadata"]["why"] = {
+            "score": round(why.words_share + why.meaning_share, 4),
+            "words": {"score": why.words, "share": round(why.words_share, 4), "matched": list(why.terms)},
+            "meaning": {"similarity": why.meaning, "share": round(why.meaning_share, 4)},
+        }
+    return shown
 
 
 def lookup(request: dict[str, Any]) -> dict[str, Any]:
@@ -172,9 +185,6 @@ def _filters(body: SearchRequest) -> tuple[SearchFilters, list[dict[str, Any]]]:
             messages.append({"type": "warning", "code": "price_filter_ignored", "content": text})
         else:
             low, high = (_amount(limit, currency) for limit in (wanted.price.min, wanted.price.max))
-    options = extra.get("options") or {}
-    if not isinstance(options, dict) or not all(isinstance(v, str | list) for v in options.values()):
-        raise InvalidRequest("filters.options maps option names to accepted values.")
     return (
         SearchFilters(
             categories=find_slugs((wanted.categories if wanted else None) or ()),
@@ -183,13 +193,21 @@ def _filters(body: SearchRequest) -> tuple[SearchFilters, list[dict[str, Any]]]:
             max_price=high,
             ships_to=country.upper() if len(country) == 2 else "",
             in_stock=extra.get("available") is not False,
-            options={
-                str(name): (value,) if isinstance(value, str) else tuple(str(part) for part in value)
-                for name, value in options.items()
-            },
+            options=_traits(extra, "options"),
+            attributes=_traits(extra, "attributes"),
         ),
         messages,
     )
+
+
+def _traits(extra: dict[str, Any], name: str) -> dict[str, tuple[str, ...]]:
+    wanted = extra.get(name) or {}
+    if not isinstance(wanted, dict) or not all(isinstance(v, str | list) for v in wanted.values()):
+        raise InvalidRequest(f"filters.{name} maps names to accepted values.")
+    return {
+        str(key): (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+        for key, value in wanted.items()
+    }
 
 
 def _amount(limit: Any, currency: str) -> Money | None:

@@ -48,6 +48,11 @@ _FILTERS: Final = {
             "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array"}]},
             "description": 'Variant options, such as {"Size": ["M", "L"], "Color": "Blue"}',
         },
+        "attributes": {
+            "type": "object",
+            "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array"}]},
+            "description": 'Attributes of the product, such as {"material": "oak"}',
+        },
         "available": {"type": "boolean", "description": "false also finds what is out of stock"},
     },
 }
@@ -59,6 +64,10 @@ _SEARCH: Final = {
     },
     "filters": _FILTERS,
     "context": _CONTEXT,
+    "explain": {
+        "type": "boolean",
+        "description": "Also say how words were read and why each product is here",
+    },
     "pagination": {
         "type": "object",
         "properties": {

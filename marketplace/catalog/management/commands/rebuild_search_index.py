@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace.catalog.search.indexing import embed_missing, forget_stale_vectors, rebuild_index
+from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
+from marketplace.catalog.search.indexing import rebuild_index
 
 
 class Command(BaseCommand):
@@ -29,7 +30,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{forgotten} vectors of texts that are gone deleted")
         if options["vectors"]:
             done = 0
-            while count := embed_missing():
+            while count := embed_waiting():
                 done += count
                 self._show(f"{done} texts embedded")
             self.stdout.write(f"{done} texts embedded in {time.monotonic() - started:.1f} s")
