@@ -1,132 +1,55 @@
-"""The catalogue: importing a feed, indexing, searching; against PostgreSQL's own full-text search in the same run.
+"""The catalogue at 10 k, 100 k and 1 M variants: building, disk, memory, every operation, updates while searching.
 
-    python -m benchmarks.catalog [--quick] [--json] [--data DIR]
+    python -m benchmarks.catalog [--quick] [--json] [--sizes 10000,100000] [--data DIR]
 
-Works in a database of its own, made on the server that DATABASE_URL names and dropped at the end, with the index
-in a temporary directory. With `--data DIR`, relevance is measured on `DIR/homedepot` as well (benchmarks/relevance.py).
+Each size has a database of its own, made on the server that DATABASE_URL names and dropped at the end, with the index
+in a temporary directory. The same searches are run by PostgreSQL's own full-text search, candidates only.
+
+A product has two variants, and two products share a text: 1 M variants are 500 000 products and 250 000 vectors. Rows
+are made by PostgreSQL itself, since a feed of a million lines would take the time that the figures are for; how fast a
+feed is read is measured on the smallest size. Embedding 250 000 texts would take a quarter of an hour on two cores, so
+2 000 titles get their true vectors, and each of these is varied by noise of 0.45 of its length: as near as titles that
+differ by a model's name. How fast texts are embedded is measured on the true ones.
+
+With `--data DIR`, relevance is measured on `DIR/homedepot` as well (benchmarks/relevance.py).
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import itertools
-import os
 import random
 import statistics
-import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import django
+import psutil
 
+from benchmarks.catalog_build import build_catalogue, timed
+from benchmarks.catalog_rows import Sizes, queries
 from benchmarks.report import Report, parser
+from benchmarks.store import own_store
 
-KINDS = [
-    "frying pan",
-    "kettle",
-    "desk lamp",
-    "running shoe",
-    "rain jacket",
-    "office chair",
-    "water bottle",
-    "backpack",
-    "camera",
-    "headphones",
-    "keyboard",
-    "monitor",
-    "garden hose",
-    "tent",
-    "sleeping bag",
-    "bath towel",
-    "candle",
-    "notebook",
-    "wrist watch",
-    "yoga mat",
-]
-MATERIALS = [
-    "steel",
-    "cotton",
-    "oak",
-    "bamboo",
-    "leather",
-    "ceramic",
-    "glass",
-    "aluminium",
-    "wool",
-    "recycled plastic",
-]
-MANNERS = [
-    "light",
-    "heavy duty",
-    "foldable",
-    "classic",
-    "compact",
-    "waterproof",
-    "vintage",
-    "professional",
-    "quiet",
-    "soft",
-]
-USES = [
-    "for travel",
-    "for the kitchen",
-    "for children",
-    "for winter",
-    "for the office",
-    "for beginners",
-    "outdoors",
-]
-BRANDS = ["Loom", "Photon", "Sonus", "Hill", "Lumo", "Northwind", "Acorn", "Brook", "Cedar", "Dune"]
+GOALS = {100_000: 30.0, 1_000_000: 80.0}
+BASES, QUICK_BASES = 2_000, 500
 TEXT_SEARCH = """
 SELECT p.id FROM catalog_product p JOIN bench_text t ON t.id = p.id
 WHERE t.words @@ %(any)s::tsquery AND p.status = 'active' AND EXISTS (
     SELECT 1 FROM catalog_variant v JOIN catalog_offer o ON o.variant_id = v.id
-    WHERE v.product_id = p.id AND o.active AND o.stock > 0 AND o.price_micros <= %(price)s)
+    WHERE v.product_id = p.id AND o.active AND o.stock > 0 AND o.price_micros <= %(price)s
+    AND (o.ships_to = '{}' OR 'US' = ANY(o.ships_to)))
 ORDER BY ts_rank(t.words, %(any)s::tsquery) DESC LIMIT 100
 """
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def feed(*, items: int, texts: int, seed: int = 7) -> bytes:
-    """A CSV feed whose items share so many distinct titles, as real catalogues do."""
-    rng = random.Random(seed)
-    every = list(itertools.product(MANNERS, MATERIALS, KINDS, USES))
-    titles = [" ".join(parts) for parts in rng.sample(every, min(texts, len(every)))]
-    out = io.StringIO("")
-    out.write("id,title,brand,product_category,price,availability,quantity,ships_to\n")
-    for number in range(items):
-        title = titles[number % len(titles)]
-        kind = next(kind for kind in KINDS if kind in title)
-        price = f"{rng.randrange(100, 50_000) / 100:.2f} USD"
-        country = rng.choice(["", "US", '"US,DE"'])
-        out.write(
-            f"i{number},{title},{rng.choice(BRANDS)},Goods > {kind.title()},{price},in_stock,"
-            f"{rng.randrange(0, 20)},{country}\n"
-        )
-    return out.getvalue().encode()
-
-
-def queries(number: int, seed: int = 11) -> list[str]:
-    """What shoppers might type: two to four words, some misspelt."""
-    rng = random.Random(seed)
-    made = []
-    for _ in range(number):
-        words = [rng.choice(MATERIALS), rng.choice(KINDS), rng.choice(USES + MANNERS)]
-        text = " ".join(rng.sample(words, rng.randrange(2, 4)))
-        if rng.random() < 0.1:
-            spot = rng.randrange(1, len(text) - 1)
-            text = text[:spot] + text[spot + 1 :]
-        made.append(text)
-    return made
+def each(work: Callable[[Any], object], inputs: list[Any]) -> list[float]:
+    """Milliseconds of the work for each input, after a few to warm up."""
+    for value in inputs[:10]:
+        work(value)
+    return [1000 * timed(functools.partial(work, value)) for value in inputs]
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -134,124 +57,177 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def measure(report: Report, *, items: int, texts: int, searches: int) -> None:
-    """Import, index, embed, search; then the same searches by PostgreSQL alone."""
-    from django.core.files.base import ContentFile
-    from django.db import connection
+class Measured:
+    """One size's catalogue, which is asked and changed."""
 
-    from agentstore.identity.models import User
-    from agentstore.identity.services import create_organization
-    from agentstore.kit.money import Money
-    from marketplace.catalog.feeds import run_import, start_import
-    from marketplace.catalog.models import TextEmbedding
-    from marketplace.catalog.search import SearchFilters, search_catalog
-    from marketplace.catalog.search.hybrid import get_backend
-    from marketplace.catalog.search.indexing import drain_outbox, embed_missing, rebuild_index
+    def __init__(self, report: Report, sizes: Sizes, *, searches: int) -> None:
+        from agentstore.kit.money import Money
+        from marketplace.catalog.search import SearchFilters
 
-    owner = User.objects.create_user("merchant@example.com")
-    merchant = create_organization(kind="merchant", name="Benchmark", owner=owner)
-    content = feed(items=items, texts=texts)
+        self.report = report
+        self.sizes = sizes
+        self.queries = queries(searches)
+        self.filters = SearchFilters(max_price=Money(250_000_000, "USD"), ships_to="US")
+        self.p95: dict[str, float] = {}
 
-    def read(expected: str) -> float:
-        started = start_import(
-            merchant=merchant, source=ContentFile(content, name="feed.csv"), by=owner, enqueue=False
+    def add(
+        self, name: str, value: float, unit: str, better: str = "lower", goal: float | None = None
+    ) -> None:
+        """A figure of this size."""
+        self.report.add(f"{self.sizes.name}: {name}", value, unit, better, goal)
+
+    def spread(self, name: str, spent: list[float], goal: float | None = None) -> None:
+        """Median and 95th percentile."""
+        self.p95[name] = percentile(spent, 0.95)
+        self.add(f"{name}, p50", statistics.median(spent), "ms")
+        self.add(f"{name}, p95", self.p95[name], "ms", goal=goal)
+
+    def ask(self) -> None:
+        """Every operation, one after the other."""
+        from agentstore.kit.money import Money
+        from marketplace.catalog.lookup import get_product, lookup_catalog
+        from marketplace.catalog.models import Product
+        from marketplace.catalog.search import SearchFilters, search_catalog
+        from marketplace.catalog.search.dense import nearest_texts
+        from marketplace.catalog.search.embedder import embed_query
+        from marketplace.catalog.search.fulltext import get_fulltext
+        from marketplace.catalog.search.hybrid import NEAREST, get_backend
+
+        def search(text: str, filters: SearchFilters = self.filters) -> None:
+            search_catalog(query=text, filters=filters)
+
+        goal = GOALS.get(self.sizes.variants)
+        self.spread("search with filters", each(search, self.queries), goal)
+        self.spread("search without filters", each(lambda text: search(text, SearchFilters()), self.queries))
+        narrow = SearchFilters(
+            categories=("goods-kettle", "goods-tent"), brands=("Loom",), options={"Color": ("Blue",)},
+            attributes={"material": ("oak",)}, max_price=Money(50_000_000, "USD"), ships_to="US",
+        )  # fmt: skip
+        self.spread("search with narrow filters", each(lambda text: search(text, narrow), self.queries))
+        self.spread("listing without words", each(lambda _: search(""), self.queries[:100]))
+
+        def words(text: str) -> None:
+            found = get_fulltext().word_search(text=text, filters=self.filters)
+            assert found is not None
+            found.ranked(100)
+
+        self.spread("part: words", each(words, self.queries))
+        self.spread("part: query's vector", each(lambda text: embed_query(text + "."), self.queries[10:]))
+        self.spread(
+            "part: nearest texts",
+            each(lambda text: nearest_texts(vector=embed_query(text) or (), limit=NEAREST), self.queries),
         )
-        seconds = timed(lambda: run_import(import_id=started.pk))
-        started.refresh_from_db()
-        assert getattr(started, expected) == items, "an item was lost or doubled"
-        return items / seconds
-
-    report.add("feed items imported", read("accepted"), "items/s", "higher", 68_000 / 120)
-    report.add("the same feed again, all unchanged", read("unchanged"), "items/s", "higher")
-    report.add("full-text index built anew", items / timed(rebuild_index), "products/s", "higher")
-    while drain_outbox():
-        pass
-
-    def embed() -> None:
-        while embed_missing():
-            pass
-
-    seconds = timed(embed)
-    report.add("texts embedded", TextEmbedding.objects.count() / seconds, "texts/s", "higher")
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-    wanted = queries(searches)
-    filters = SearchFilters(max_price=Money(250_000_000, "USD"), ships_to="US")
-    for text in wanted[:20]:
-        search_catalog(query=text, filters=filters)
-    hybrid = [1000 * timed(functools.partial(search_catalog, query=text, filters=filters)) for text in wanted]
-    goal = 30 if items >= 100_000 else None
-    report.add("search with filters, p50", statistics.median(hybrid), "ms", "lower")
-    report.add("search with filters, p95", percentile(hybrid, 0.95), "ms", "lower", goal)
-
-    backend = get_backend()
-
-    def candidates(text: str) -> None:
-        backend.search(query=text, filters=filters, offset=0, limit=100)
-
-    ours = [1000 * timed(functools.partial(candidates, text)) for text in wanted]
-    plain = postgresql_alone(wanted)
-    for name, spent in {"candidates alone": ours, "the same by PostgreSQL's ranked OR search": plain}.items():
-        report.add(f"{name}, p50", statistics.median(spent), "ms", "lower")
-        report.add(f"{name}, p95", percentile(spent, 0.95), "ms", "lower")
-    report.add("ratio at p95", percentile(plain, 0.95) / percentile(ours, 0.95), "times", "higher")
-
-
-def rows(cursor: Any, values: dict[str, Any]) -> list[Any]:
-    """What PostgreSQL's own search finds."""
-    return list(cursor.execute(TEXT_SEARCH, values).fetchall())
-
-
-def postgresql_alone(wanted: list[str]) -> list[float]:
-    """Milliseconds of the same searches by `ts_rank` over a GIN index, candidates only: nothing is read whole."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TABLE bench_text AS SELECT id, to_tsvector('english', title || ' ' || brand) AS words"
-            " FROM catalog_product"
+        rng = random.Random(9)
+        first = Product.objects.order_by("id").values_list("id", flat=True)[0]
+        ids = [f"prod_{first + rng.randrange(self.sizes.products)}" for _ in range(200)]
+        self.spread("lookup of ten", each(lambda at: lookup_catalog(ids=ids[at : at + 10]), list(range(190))))
+        self.spread("one product", each(lambda one: get_product(product_id=one), ids))
+        backend = get_backend()
+        self.spread(
+            "candidates alone",
+            each(lambda text: backend.search(query=text, filters=self.filters, limit=100), self.queries),
         )
-        cursor.execute("ALTER TABLE bench_text ADD PRIMARY KEY (id)")
-        cursor.execute("CREATE INDEX ON bench_text USING gin (words)")
-        cursor.execute("ANALYZE bench_text")
-        spent = []
-        for text in wanted:
-            cursor.execute("SELECT replace(plainto_tsquery('english', %s)::text, '&', '|')", [text])
-            any_word = cursor.fetchone()[0]
-            values = {"any": any_word, "price": 250_000_000}
-            spent.append(1000 * timed(functools.partial(rows, cursor, values)))
-    return spent
+        self.spread("the same by PostgreSQL's ranked OR search", self.by_postgresql())
+        ratio = self.p95["the same by PostgreSQL's ranked OR search"] / self.p95["candidates alone"]
+        self.add("PostgreSQL's p95 to ours", ratio, "times", "higher")
+        self.add("memory of this process", psutil.Process().memory_info().rss / 2**20, "MiB")
+
+    def by_postgresql(self) -> list[float]:
+        """Milliseconds of the same searches by `ts_rank` over a GIN index, candidates only: nothing is read whole."""
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TABLE bench_text AS SELECT id, to_tsvector('english', title || ' ' || brand) AS words"
+                " FROM catalog_product"
+            )
+            cursor.execute("ALTER TABLE bench_text ADD PRIMARY KEY (id)")
+            cursor.execute("CREATE INDEX ON bench_text USING gin (words)")
+            cursor.execute("ANALYZE bench_text")
+
+            def search(text: str) -> None:
+                cursor.execute("SELECT replace(plainto_tsquery('english', %s)::text, '&', '|')", [text])
+                values = {"any": cursor.fetchone()[0], "price": 250_000_000}
+                cursor.execute(TEXT_SEARCH, values).fetchall()
+
+            return each(search, self.queries[:200])
+
+    def update(self, seconds: float) -> None:
+        """Prices change and are indexed in batches while another thread searches."""
+        from django.db import connection
+
+        from marketplace.catalog.models import Offer
+        from marketplace.catalog.outbox import announce_products
+        from marketplace.catalog.search import search_catalog
+        from marketplace.catalog.search.indexing import drain_outbox
+
+        spent: list[float] = []
+        ended = threading.Event()
+
+        def searcher(texts: Iterator[str]) -> None:
+            try:
+                while not ended.is_set():
+                    search = functools.partial(search_catalog, query=next(texts), filters=self.filters)
+                    spent.append(1000 * timed(search))
+            finally:
+                connection.close()
+
+        rng = random.Random(13)
+        texts = iter(rng.choices(self.queries, k=1_000_000))
+        rows = list(Offer.objects.order_by("?").values_list("id", "variant__product_id")[:2_000])
+        thread = threading.Thread(target=searcher, args=(texts,))
+        thread.start()
+        changed, lags = 0, []
+        began = time.perf_counter()
+        try:
+            while time.perf_counter() - began < seconds:
+                batch = rng.sample(rows, 200)
+                Offer.objects.filter(pk__in=[offer for offer, _ in batch]).update(
+                    price_micros=rng.randrange(100, 40_000) * 10_000
+                )
+                announce_products(product for _, product in batch)
+                lags.append(1000 * timed(drain_outbox))
+                changed += len(batch)
+        finally:
+            took = time.perf_counter() - began
+            ended.set()
+            thread.join()
+        self.add("prices changed and indexed while searching", changed / took, "offers/s", "higher")
+        self.spread("until 200 changes are in the index", lags, 1_000)
+        self.spread("search with filters meanwhile", spent)
 
 
 def main() -> None:
-    """Parse, make the database, measure, drop it."""
+    """Parse, build and ask each size."""
     made = parser(__doc__ or "")
     made.add_argument("--data", type=Path, help="where homedepot/ lies; adds the relevance figures")
+    made.add_argument("--sizes", default="", help="variants, such as 10000,100000")
     arguments = made.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
-    os.environ["TEST_DATABASE_NAME"] = f"bench_catalog_{os.getpid()}"
-    with tempfile.TemporaryDirectory() as directory:
-        os.environ["AGENTSTORE_DATA_DIR"] = directory
-        django.setup()
-        from django.conf import settings
-        from django.db import connection
+    default = [2_000, 10_000] if arguments.quick else [10_000, 100_000, 1_000_000]
+    wanted = [Sizes(int(size)) for size in arguments.sizes.split(",") if size] or [
+        Sizes(one) for one in default
+    ]
+    searches, bases = (100, QUICK_BASES) if arguments.quick else (500, BASES)
+    report = Report(
+        {"variants": [sizes.variants for sizes in wanted], "searches": searches, "true texts": bases}
+    )
+    growth: list[tuple[Sizes, dict[str, float]]] = []
+    for sizes in wanted:
+        with own_store("catalog") as directory:
+            measured = Measured(report, sizes, searches=searches)
+            build_catalogue(measured.add, sizes, bases=bases, directory=directory)
+            measured.ask()
+            measured.update(2 if arguments.quick else 10)
+            growth.append((sizes, measured.p95))
+    for (small, before), (large, after) in itertools.pairwise(growth):
+        for name in ("search with filters", "search with narrow filters", "one product"):
+            ratio = after[name] / before[name]
+            report.add(f"{name}, p95 grows from {small.name} to {large.name}", ratio, "times", "lower")
+    if arguments.data:
+        from benchmarks.relevance import measure_relevance
 
-        settings.DEBUG = False
-        size = {"items": 10_000, "texts": 1_000, "searches": 100}
-        if not arguments.quick:
-            size = {"items": 100_000, "texts": 14_000, "searches": 1_000}
-        report = Report(dict(size))
-        name = connection.settings_dict["NAME"]
-        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-        try:
-            measure(report, **size)
-            if arguments.data:
-                from benchmarks.relevance import measure_relevance
-
-                measure_relevance(report, arguments.data / "homedepot", quick=arguments.quick)
-        finally:
-            connection.creation.destroy_test_db(name, verbosity=0)
+        with own_store("relevance"):
+            measure_relevance(report, arguments.data / "homedepot", quick=arguments.quick)
     report.show(as_json=arguments.json)
 
 
