@@ -7,12 +7,13 @@ For browser tests of all rooms (`browser` comes from tests.look.browser):
     def test_orders(browser, live_server, client, sam):
         client.force_login(sam)
         for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-            page.goto(live_server.url + "/orders/")  # in both themes, at phone and desk width
+            page.goto(live_server.url + "/orders/")  # at phone and desk width
             assert_accessible(page)
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,14 @@ from django.conf import settings
 from django.test import Client
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+SCHEMES = ("dark", "light")
 WIDTHS = {"phone": (390, 844), "desk": (1280, 860)}
+# Colours may fade into each other.
+_SETTLED = """async () => {
+  await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const fading = document.getAnimations().filter(one => one instanceof CSSTransition);
+  await Promise.allSettled(fading.map(one => one.finished));
+}"""
 
 
 @cache
@@ -39,18 +47,19 @@ def session_cookies(client: Client, base_url: str) -> list[dict[str, Any]]:
 
 
 def looks(browser: Any, *, cookies: Sequence[dict[str, Any]] = ()) -> Iterator[Any]:
-    """A fresh page per theme and width; each records what the browser complains about."""
-    for scheme in ("light", "dark"):
-        for name, (width, height) in WIDTHS.items():
-            context = browser.new_context(
-                color_scheme=scheme, viewport={"width": width, "height": height}, reduced_motion="reduce"
-            )
-            context.add_cookies(list(cookies))
-            page = context.new_page()
-            page.look = f"{scheme} {name}"
-            watch(page)
-            yield page
-            context.close()
+    """A fresh page per width, in either theme by turns; each records what the browser complains about."""
+    for scheme, name in zip(SCHEMES, WIDTHS, strict=True):
+        width, height = WIDTHS[name]
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": height}, reduced_motion="reduce"
+        )
+        context.add_cookies(list(cookies))
+        page = context.new_page()
+        page.look = f"{scheme} {name}"
+        page.scheme = scheme
+        watch(page)
+        yield page
+        context.close()
 
 
 def watch(page: Any) -> Any:
@@ -69,12 +78,35 @@ def watch(page: Any) -> Any:
 
 
 def assert_accessible(page: Any, *, exclude: Sequence[str] = ()) -> None:
-    """Fails with a readable list unless the page as it stands now is clean. `exclude` holds CSS selectors."""
-    page.evaluate(_axe_source())
+    """Fails with a readable list unless the page as it stands now is clean; `exclude` holds CSS selectors.
+
+    A page of `looks` is seen in the other theme too, where only colours can differ.
+    """
+    page.evaluate(f"typeof axe === 'undefined' && eval({json.dumps(_axe_source())})")
+    problems = _violations(page, exclude, {})
+    problems += getattr(page, "complaints", [])
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if overflow > 0:
+        problems.append(f"the page is {overflow} px wider than the window")
+    scheme = getattr(page, "scheme", None)
+    if scheme is not None:
+        other = next(name for name in SCHEMES if name != scheme)
+        page.emulate_media(color_scheme=other)
+        page.evaluate(_SETTLED)
+        in_other = _violations(page, exclude, {"runOnly": ["color-contrast"]})
+        problems += [f"in the {other} theme: {problem}" for problem in in_other]
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(_SETTLED)
+    where = f"{page.url} ({getattr(page, 'look', '')})"
+    assert not problems, f"{where}\n" + "\n".join(problems)
+
+
+def _violations(page: Any, exclude: Sequence[str], options: dict[str, Any]) -> list[str]:
     found = page.evaluate(
-        "exclude => axe.run({exclude: exclude.map(s => [s])}, {resultTypes: ['violations']})", list(exclude)
+        "([exclude, options]) => axe.run({exclude: exclude.map(s => [s])}, options)",
+        [list(exclude), {"resultTypes": ["violations"], **options}],
     )
-    problems = [
+    return [
         f"{violation['id']}: {violation['help']}\n"
         + "\n".join(
             f"    {node['html'][:160]}\n      {node.get('failureSummary', '')}"
@@ -82,9 +114,3 @@ def assert_accessible(page: Any, *, exclude: Sequence[str] = ()) -> None:
         )
         for violation in found["violations"]
     ]
-    problems += getattr(page, "complaints", [])
-    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if overflow > 0:
-        problems.append(f"the page is {overflow} px wider than the window")
-    where = f"{page.url} ({getattr(page, 'look', '')})"
-    assert not problems, f"{where}\n" + "\n".join(problems)

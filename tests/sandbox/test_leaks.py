@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sandbox import conformance
@@ -12,8 +14,6 @@ from sandbox.protocols import client
 from sandbox.spec import Trust
 from tests.sandbox.leaky import LEAKS, NOT_LEAKED, LeakyDriver
 
-# Some leaks share the host's ports: two at once would speak of each other.
-pytestmark = pytest.mark.xdist_group("leaks")
 CHECKS = {check.name: check for check in (*conformance.LOOKS, *conformance.ATTACKS)}
 
 
@@ -37,8 +37,13 @@ def leaky(run_dir, db, settings):
     ],
 )
 def test_a_leak_is_noticed(leaky, name):
-    with Bench(leaky(LEAKS[name]), Trust.REVIEWED) as bench:
-        found = CHECKS[name](bench)
+    until = time.monotonic() + 60
+    while True:
+        with Bench(leaky(LEAKS[name]), Trust.REVIEWED) as bench:
+            found = CHECKS[name](bench)
+        # A leak of the host's network shares its ports with whatever else runs there.
+        if "Address already in use" not in found.detail or time.monotonic() > until:
+            break
     assert not found.kept
     assert found.fix
     assert not found.detail.startswith("engine_error"), "it did not even start"
