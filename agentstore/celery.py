@@ -21,6 +21,7 @@ BEAT = [
     ("marketplace.catalog.tasks.index_outbox", 2),
     ("marketplace.catalog.tasks.index_forget", 86_400),
     ("marketplace.catalog.tasks.resume_imports", 60),
+    ("marketplace.catalog.tasks.forget_imports", 3600),
     ("marketplace.publishing.tasks.resume_submissions", 60),
     ("marketplace.publishing.tasks.renew_targets", 60),
     ("marketplace.publishing.tasks.collect_images", 3600),

@@ -30,6 +30,11 @@ class FeedForm(forms.Form):
         choices=[("", "Told by the file's name"), *FeedImport.Format.choices],
         required=False,
     )
+    dry_run = forms.BooleanField(
+        label="Only show what would change",
+        required=False,
+        help_text="Nothing is changed; you can import it from the report.",
+    )
 
     def clean(self) -> dict[str, Any]:
         """Refuses what could not be imported anyway."""

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 
 from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
-from marketplace.catalog.models import FeedImport, FeedRefusal, Offer, Product
+from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal, Offer, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ def import_of(merchant: Organization, import_id: UUID) -> FeedImport:
 def refusals_of(feed_import: FeedImport) -> QuerySet[FeedRefusal]:
     """The refused lines of an import, in the file's order."""
     return FeedRefusal.objects.filter(feed_import=feed_import)
+
+
+def changes_of(feed_import: FeedImport) -> QuerySet[FeedItemChange]:
+    """What an import changed or a dry run would, in the file's order."""
+    return FeedItemChange.objects.filter(feed_import=feed_import)
 
 
 def refusal_counts(feed_import: FeedImport) -> list[tuple[str, int]]:

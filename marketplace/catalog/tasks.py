@@ -8,7 +8,9 @@ from uuid import UUID
 
 from celery import shared_task
 
-from marketplace.catalog.feeds.runner import run_import, stalled_imports
+from marketplace.catalog.feeds.intake import forget_old_imports
+from marketplace.catalog.feeds.runner import run_import, stalled_imports, stalled_undoings
+from marketplace.catalog.feeds.undo import roll_back_import
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
 from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_index
 
@@ -44,7 +46,21 @@ def import_feed(import_id: str) -> None:
 
 
 @shared_task
+def undo_feed(import_id: str) -> None:
+    """Roll an import back from where that stands."""
+    roll_back_import(import_id=UUID(import_id))
+
+
+@shared_task
 def resume_imports() -> None:
-    """Go on with imports whose worker died."""
+    """Go on with imports and roll backs whose worker died."""
     for import_id in stalled_imports():
         import_feed.delay(str(import_id))
+    for import_id in stalled_undoings():
+        undo_feed.delay(str(import_id))
+
+
+@shared_task
+def forget_imports() -> None:
+    """Let go of feeds and changes that nobody can roll back any more."""
+    forget_old_imports()

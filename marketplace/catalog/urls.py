@@ -19,6 +19,11 @@ urlpatterns = [
     path("merchant/<slug:slug>/offers/<int:offer_id>/photo", merchant.add_photo, name="offer-photo"),
     path("merchant/<slug:slug>/imports/", imports.imports, name="imports"),
     path("merchant/<slug:slug>/imports/<uuid:import_id>/", imports.report, name="import"),
+    path("merchant/<slug:slug>/imports/<uuid:import_id>/changes/", imports.changes, name="import-changes"),
+    path("merchant/<slug:slug>/imports/<uuid:import_id>/go-ahead", imports.go_ahead, name="import-go-ahead"),
+    path(
+        "merchant/<slug:slug>/imports/<uuid:import_id>/roll-back", imports.roll_back, name="import-roll-back"
+    ),
     path("merchant/<slug:slug>/imports/<uuid:import_id>/progress", imports.progress, name="import-progress"),
     path(
         "merchant/<slug:slug>/imports/<uuid:import_id>/refused.csv", imports.refusals, name="import-refusals"

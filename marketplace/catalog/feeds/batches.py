@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +12,7 @@ from django.db import DatabaseError, transaction
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from marketplace.catalog.categories import ensure_category
+from marketplace.catalog.feeds.fields import Diff, set_values
 from marketplace.catalog.feeds.items import FeedItem, RowRefused
 from marketplace.catalog.models import Category, Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
@@ -24,13 +26,24 @@ _VARIANT: Final = ("product_id", "sku", "gtin", "title", "options")
 _OFFER: Final = ("price_micros", "list_price_micros", "currency", "stock", "ships_to", "valid_to")
 
 
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """An item that was new or came to differ, and in which fields."""
+
+    line: int
+    item: FeedItem
+    is_new: bool
+    diff: Diff
+
+
 @dataclass(slots=True)
 class Outcome:
-    """How many items were new, changed and as they were, and which were refused."""
+    """How many items were new, changed and as they were; what changed, and what was refused."""
 
     accepted: int = 0
     changed: int = 0
     unchanged: int = 0
+    changes: list[ItemChange] = field(default_factory=list)
     refused: list[tuple[int, FeedItem, RowRefused]] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
@@ -38,6 +51,7 @@ class Outcome:
         self.accepted += other.accepted
         self.changed += other.changed
         self.unchanged += other.unchanged
+        self.changes += other.changes
         self.refused += other.refused
 
 
@@ -66,32 +80,29 @@ def _write(merchant: Organization, items: Sequence[tuple[int, FeedItem]]) -> Out
         variant.item_id: variant
         for variant in Variant.objects.filter(owner=merchant, item_id__in=[item.item_id for item in wanted])
     }
-    products, touched_groups = _write_products(merchant, wanted)
-    touched_variants = _write_variants(merchant, wanted, products, variants)
-    touched_offers = _write_offers(
-        merchant, wanted, {item_id: v.pk for item_id, v in touched_variants.all.items()}
-    )
+    diffs: dict[str, Diff] = defaultdict(Diff)
+    products = _write_products(merchant, wanted, diffs)
+    written = _write_variants(merchant, wanted, products, variants, diffs)
+    _write_offers(merchant, wanted, {item_id: v.pk for item_id, v in written.all.items()}, diffs)
     outcome = Outcome()
     stale: set[int] = set()
-    for item in wanted:
-        if item.item_id in touched_variants.new:
-            outcome.accepted += 1
-        elif (
-            item.group_id in touched_groups
-            or item.item_id in touched_variants.changed
-            or item.item_id in touched_offers
-        ):
-            outcome.changed += 1
-        else:
+    for line, item in items:
+        is_new = item.item_id in written.new
+        if not is_new and item.item_id not in diffs:
             outcome.unchanged += 1
             continue
+        outcome.accepted += is_new
+        outcome.changed += not is_new
+        outcome.changes.append(ItemChange(line, item, is_new, diffs[item.item_id]))
         stale.add(products[item.group_id].pk)
-    announce_products(stale | touched_variants.left)
+    announce_products(stale | written.left)
     return outcome
 
 
-def _write_products(merchant: Organization, items: Sequence[FeedItem]) -> tuple[dict[str, Product], set[str]]:
-    """Products by group id, and the groups whose description changed or is new.
+def _write_products(
+    merchant: Organization, items: Sequence[FeedItem], diffs: dict[str, Diff]
+) -> dict[str, Product]:
+    """Products by group id; what changed in one is the change of the item that describes it.
 
     The first item of a group describes the product; its siblings often differ in wording, and taking each in
     turn would change the product with every line.
@@ -123,14 +134,15 @@ def _write_products(merchant: Organization, items: Sequence[FeedItem]) -> tuple[
         values = _product_values(lead, categories[lead.category])
         if product is None:
             write[group_id] = Product(owner=merchant, group_id=group_id, **values)
-        elif _set(product, values):
+        elif changed := set_values(product, values):
+            diffs[lead.item_id].add("product", changed)
             product.updated_at = now()
             write[group_id] = product
     Product.objects.bulk_create(
         write.values(), update_conflicts=True, unique_fields=["owner", "group_id"],
         update_fields=[*(name.removesuffix("_id") for name in _PRODUCT), "updated_at"],
     )  # fmt: skip
-    return {**products, **write}, set(write)
+    return {**products, **write}
 
 
 def _product_values(item: FeedItem, category: Category | None) -> dict[str, Any]:
@@ -154,7 +166,6 @@ def _product_values(item: FeedItem, category: Category | None) -> dict[str, Any]
 class _Variants:
     all: dict[str, Variant]
     new: set[str]
-    changed: set[str]
     left: set[int]
 
 
@@ -163,8 +174,9 @@ def _write_variants(
     items: Iterable[FeedItem],
     products: dict[str, Product],
     variants: dict[str, Variant],
+    diffs: dict[str, Diff],
 ) -> _Variants:
-    result = _Variants(all=dict(variants), new=set(), changed=set(), left=set())
+    result = _Variants(all=dict(variants), new=set(), left=set())
     write: list[Variant] = []
     for item in items:
         values = {
@@ -180,9 +192,10 @@ def _write_variants(
             result.new.add(item.item_id)
         else:
             before = variant.product_id
-            if not _set(variant, values):
+            changed = set_values(variant, values)
+            if not changed:
                 continue
-            result.changed.add(item.item_id)
+            diffs[item.item_id].add("variant", changed)
             if before != variant.product_id:
                 result.left.add(before)
         result.all[item.item_id] = variant
@@ -194,8 +207,10 @@ def _write_variants(
     return result
 
 
-def _write_offers(merchant: Organization, items: Iterable[FeedItem], ids: dict[str, int]) -> set[str]:
-    """Item ids whose offer changed or is new. A feed never switches an offer on or off."""
+def _write_offers(
+    merchant: Organization, items: Iterable[FeedItem], ids: dict[str, int], diffs: dict[str, Diff]
+) -> None:
+    """A feed never switches an offer on or off."""
     offers = {
         offer.variant_id: offer
         for offer in Offer.objects.filter(merchant=merchant, variant_id__in=list(ids.values()))
@@ -213,7 +228,9 @@ def _write_offers(merchant: Organization, items: Iterable[FeedItem], ids: dict[s
         offer = offers.get(ids[item.item_id])
         if offer is None:
             write[item.item_id] = Offer(variant_id=ids[item.item_id], merchant=merchant, **values)
-        elif _set(offer, values):
+            diffs[item.item_id].add_new("offer", values)
+        elif changed := set_values(offer, values):
+            diffs[item.item_id].add("offer", changed)
             offer.updated_at = now()
             write[item.item_id] = offer
     Offer.objects.bulk_create(
@@ -221,14 +238,3 @@ def _write_offers(merchant: Organization, items: Iterable[FeedItem], ids: dict[s
         sorted(write.values(), key=lambda offer: offer.variant_id),
         update_conflicts=True, unique_fields=["variant", "merchant"], update_fields=[*_OFFER, "updated_at"],
     )  # fmt: skip
-    return set(write)
-
-
-def _set(row: Any, values: dict[str, Any]) -> bool:
-    """Give a row new values; whether that changed anything."""
-    changed = False
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-            changed = True
-    return changed

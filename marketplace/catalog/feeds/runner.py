@@ -13,14 +13,14 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from agentstore.kit.clock import now
-from agentstore.kit.errors import NotFound
 from marketplace.catalog.feeds.batches import Outcome, write_batch
 from marketplace.catalog.feeds.items import FeedItem, RowRefused, read_item
+from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
-from marketplace.catalog.models import FeedImport, FeedImportStatusChange, FeedRefusal
+from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal
 
 log = structlog.get_logger(__name__)
 
@@ -30,20 +30,15 @@ STALLED: Final = timedelta(seconds=90)
 MOST_REFUSALS: Final = 10_000
 
 
-class ImportNotFound(NotFound):
-    """There is no such import."""
-
-    code = "import_not_found"
-
-
 def run_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
     """Read a feed from where it stands to its end; gives the import with its report.
 
-    May run twice or again after a crash. Of two runs at once, the one that is behind steps back. Raises
-    ImportNotFound.
+    May run twice or again after a crash. Of two runs at once, the one that is behind steps back. While another
+    import of the merchant is rolled back it waits (`stalled_imports` finds it). A dry run writes each batch, keeps
+    what came of it and takes it back. Raises ImportNotFound.
     """
     feed_import = _begin(import_id)
-    if not feed_import.is_open:
+    if feed_import.status != FeedImport.Status.RUNNING:
         return feed_import
     with feed_import.file.open("rb") as file:
         # Django's File is a file in all that the reader uses.
@@ -60,12 +55,18 @@ def run_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
 
 
 def stalled_imports() -> list[UUID]:
-    """Imports that nobody has worked on for a while."""
-    return list(
-        FeedImport.objects.filter(
-            status__in=[FeedImport.Status.WAITING, FeedImport.Status.RUNNING], touched_at__lt=now() - STALLED
-        ).values_list("pk", flat=True)
-    )
+    """Imports that wait or are read, and that nobody has worked on for a while."""
+    return _stalled(FeedImport.Status.WAITING, FeedImport.Status.RUNNING)
+
+
+def stalled_undoings() -> list[UUID]:
+    """The same for those that are rolled back."""
+    return _stalled(FeedImport.Status.UNDOING)
+
+
+def _stalled(*statuses: str) -> list[UUID]:
+    stalled = FeedImport.objects.filter(status__in=statuses, touched_at__lt=now() - STALLED)
+    return list(stalled.values_list("pk", flat=True))
 
 
 @transaction.atomic
@@ -74,7 +75,13 @@ def _begin(import_id: UUID) -> FeedImport:
     if feed_import is None:
         raise ImportNotFound("There is no such import.")
     if feed_import.status == FeedImport.Status.WAITING:
-        _record(feed_import, FeedImport.Status.RUNNING, reason="a worker began to read")
+        lock_merchant(feed_import.merchant_id)
+        beside = FeedImport.objects.filter(
+            merchant_id=feed_import.merchant_id, status=FeedImport.Status.UNDOING
+        )
+        if beside.exists():
+            return feed_import
+        move_import(feed_import, to=FeedImport.Status.RUNNING, reason="a worker began to read")
     feed_import.touched_at = now()
     feed_import.save(update_fields=["status", "touched_at"])
     return feed_import
@@ -83,21 +90,14 @@ def _begin(import_id: UUID) -> FeedImport:
 @transaction.atomic
 def _end(feed_import: FeedImport, status: str, *, reason: str) -> FeedImport:
     fresh = FeedImport.objects.select_for_update().get(pk=feed_import.pk)
-    if not fresh.is_open:
+    if fresh.status != FeedImport.Status.RUNNING:
         return fresh
-    _record(fresh, status, reason=reason)
+    move_import(fresh, to=status, reason=reason)
     fresh.ended_at = fresh.touched_at = now()
     fresh.bytes_read = fresh.size
     fresh.error = reason if status == FeedImport.Status.FAILED else ""
     fresh.save(update_fields=["status", "ended_at", "touched_at", "bytes_read", "error"])
     return fresh
-
-
-def _record(feed_import: FeedImport, status: str, *, reason: str) -> None:
-    FeedImportStatusChange.objects.create(
-        feed_import=feed_import, from_status=feed_import.status, to_status=status, reason=reason
-    )
-    feed_import.status = status
 
 
 def _batched(reader: FeedReader, *, after: int, size: int) -> Iterator[list[FeedLine]]:
@@ -124,11 +124,10 @@ def _take_batch(feed_import: FeedImport, lines: Sequence[FeedLine], *, position:
     fresh = FeedImport.objects.select_for_update().get(pk=feed_import.pk)
     if fresh.lines_read != feed_import.lines_read or fresh.status != FeedImport.Status.RUNNING:
         return False
-    with connection.cursor() as cursor:
-        # Two imports of one merchant take turns, batch by batch.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(fresh.merchant_id)])
+    lock_merchant(fresh.merchant_id)
     items, refused = _understand(lines)
-    outcome = write_batch(merchant=feed_import.merchant, items=items) if items else Outcome()
+    outcome = _write(feed_import, items) if items else Outcome()
+    _keep_changes(fresh, outcome)
     refused += [(line, item.item_id, refusal) for line, item, refusal in outcome.refused]
     room = max(0, MOST_REFUSALS - fresh.refused)
     FeedRefusal.objects.bulk_create(
@@ -145,6 +144,29 @@ def _take_batch(feed_import: FeedImport, lines: Sequence[FeedLine], *, position:
     fresh.save()
     feed_import.lines_read = fresh.lines_read
     return True
+
+
+def _write(feed_import: FeedImport, items: Sequence[tuple[int, FeedItem]]) -> Outcome:
+    with transaction.atomic():
+        outcome = write_batch(merchant=feed_import.merchant, items=items)
+        transaction.set_rollback(feed_import.dry_run)
+    return outcome
+
+
+def _keep_changes(feed_import: FeedImport, outcome: Outcome) -> None:
+    FeedItemChange.objects.bulk_create(
+        FeedItemChange(
+            feed_import=feed_import,
+            line=change.line,
+            item_id=change.item.item_id,
+            group_id=change.item.group_id,
+            title=change.item.title[:300],
+            kind=FeedItemChange.Kind.NEW if change.is_new else FeedItemChange.Kind.CHANGED,
+            before=change.diff.before,
+            after=change.diff.after,
+        )
+        for change in outcome.changes
+    )
 
 
 def _understand(

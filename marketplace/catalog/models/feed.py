@@ -23,6 +23,15 @@ class FeedImport(models.Model):
         RUNNING = "running", "Importing"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+        UNDOING = "undoing", "Being rolled back"
+        UNDONE = "undone", "Rolled back"
+
+    OPEN = (Status.WAITING, Status.RUNNING, Status.UNDOING)
+
+    class Via(models.TextChoices):
+        UPLOAD = "upload", "Uploaded"
+        PULL = "pull", "Fetched"
+        PUSH = "push", "Pushed"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     merchant = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="imports")
@@ -30,6 +39,8 @@ class FeedImport(models.Model):
     filename = models.CharField(max_length=200)
     file = models.FileField(upload_to="feeds/", max_length=200)
     format = models.CharField(max_length=5, choices=Format.choices)
+    via = models.CharField(max_length=6, choices=Via.choices, default=Via.UPLOAD)
+    dry_run = models.BooleanField(default=False, help_text="says what would change and changes nothing")
     size = models.BigIntegerField(help_text="bytes as uploaded")
     status = models.CharField(max_length=7, choices=Status.choices, default=Status.WAITING)
     lines_read = models.PositiveBigIntegerField(default=0, help_text="where a restart goes on")
@@ -38,6 +49,9 @@ class FeedImport(models.Model):
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
+    undone_to = models.BigIntegerField(null=True, blank=True, help_text="where a roll back goes on")
+    restored = models.PositiveIntegerField(default=0, help_text="changes that a roll back took back")
+    kept = models.PositiveIntegerField(default=0, help_text="changes that could not be taken back whole")
     error = models.TextField(blank=True, help_text="why the whole import failed")
     created_at = models.DateTimeField(default=now)
     touched_at = models.DateTimeField(default=now, help_text="when work on it last went on")
@@ -57,14 +71,16 @@ class FeedImport(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is waiting or being read."""
-        return self.status in {self.Status.WAITING, self.Status.RUNNING}
+        """Whether it is waiting, being read or being rolled back."""
+        return self.status in self.OPEN
 
     @property
     def progress(self) -> int:
         """Per cent of the uploaded bytes read."""
         if self.status == self.Status.DONE or not self.size:
             return 100
+        if self.status == self.Status.UNDOING:
+            return min(99, (self.restored + self.kept) * 100 // max(1, self.accepted + self.changed))
         return min(99, self.bytes_read * 100 // self.size)
 
 
@@ -100,3 +116,38 @@ class FeedRefusal(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.code}"
+
+
+class FeedItemChange(models.Model):
+    """What an import made of one item, or a dry run would: fields as `offer.price_micros`, before and after.
+
+    `before` is empty for a new item. Only what changed is kept, so that a roll back touches nothing else.
+    """
+
+    class Kind(models.TextChoices):
+        NEW = "new", "New"
+        CHANGED = "changed", "Changed"
+
+    class Undone(models.TextChoices):
+        RESTORED = "restored", "Taken back"
+        KEPT = "kept", "Kept in part"
+
+    feed_import = models.ForeignKey(
+        FeedImport, on_delete=models.CASCADE, related_name="changes", db_index=False
+    )
+    line = models.PositiveBigIntegerField()
+    item_id = models.CharField(max_length=120)
+    group_id = models.CharField(max_length=120)
+    title = models.CharField(max_length=300)
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    undone = models.CharField(max_length=8, choices=Undone.choices, blank=True)
+    note = models.CharField(max_length=200, blank=True, help_text="why a roll back left something")
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["feed_import", "id"], name="feed_change_in_order")]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.kind} {self.item_id}"

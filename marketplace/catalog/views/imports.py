@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from typing import Final
 from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from agentstore.identity.models import Organization
 from marketplace.catalog import shelf
-from marketplace.catalog.feeds import start_import
+from marketplace.catalog.feeds import import_dry_run, start_import, start_roll_back
+from marketplace.catalog.feeds.describe import described
+from marketplace.catalog.feeds.undo import may_roll_back
 from marketplace.catalog.forms import FeedForm
 from marketplace.catalog.models import FeedImport
 from marketplace.catalog.views.merchant import PER_PAGE, merchant_for, person
+
+SHOWN_CHANGES: Final = 10
 
 
 @require_http_methods(["GET", "POST"])
@@ -29,6 +35,7 @@ def imports(request: HttpRequest, slug: str) -> HttpResponse:
             merchant=merchant,
             source=form.cleaned_data["file"],
             format=form.cleaned_data["format"],
+            dry_run=form.cleaned_data["dry_run"],
             by=person(request),
         )
         return redirect("catalog:import", merchant.slug, started.pk)
@@ -51,13 +58,54 @@ def report(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
         "import": found,
         "page": page,
         "reasons": shelf.refusal_counts(found),
-        "crumbs": [
-            (merchant.name, reverse("catalog:workspace", args=[merchant.slug])),
-            ("Imports", reverse("catalog:imports", args=[merchant.slug])),
-            (found.filename, ""),
-        ],
+        "changes": described(shelf.changes_of(found)[:SHOWN_CHANGES]),
+        "may_roll_back": may_roll_back(found),
+        "crumbs": [*_crumbs(merchant), (found.filename, "")],
     }
     return render(request, "merchant/import.html", context)
+
+
+def _crumbs(merchant: Organization) -> list[tuple[str, str]]:
+    return [
+        (merchant.name, reverse("catalog:workspace", args=[merchant.slug])),
+        ("Imports", reverse("catalog:imports", args=[merchant.slug])),
+    ]
+
+
+@require_GET
+def changes(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
+    """Every item that an import changed, or a dry run would, from what to what."""
+    merchant = merchant_for(request, slug)
+    found = shelf.import_of(merchant, import_id)
+    page = Paginator(shelf.changes_of(found), PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "merchant": merchant,
+        "import": found,
+        "page": page,
+        "changes": described(page.object_list),
+        "crumbs": [
+            *_crumbs(merchant),
+            (found.filename, reverse("catalog:import", args=[merchant.slug, found.pk])),
+            ("Changes", ""),
+        ],
+    }
+    return render(request, "merchant/import_changes.html", context)
+
+
+@require_POST
+def go_ahead(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
+    """Import what a dry run has read."""
+    merchant = merchant_for(request, slug)
+    started = import_dry_run(import_id=import_id, merchant=merchant, by=person(request))
+    return redirect("catalog:import", merchant.slug, started.pk)
+
+
+@require_POST
+def roll_back(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
+    """Take back what an import changed."""
+    merchant = merchant_for(request, slug)
+    start_roll_back(import_id=import_id, merchant=merchant, by=person(request))
+    return redirect("catalog:import", merchant.slug, import_id)
 
 
 @require_GET
