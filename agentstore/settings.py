@@ -304,6 +304,9 @@ REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
 # How long a check waits for a free place beyond the agent's own time to start; then it is tried again later.
 CHECK_PLACE_SECONDS = env.int("CHECK_PLACE_SECONDS", 45)
 
+# Networks of the operator's own that feeds and photographs may be fetched from, beside the public internet.
+FETCH_ALLOWED_NETWORKS = env.list("FETCH_ALLOWED_NETWORKS", default=[])
+
 # Conversations
 TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", 15)
 PSEUDONYM_KEY = env.str("PSEUDONYM_KEY", SECRET_KEY)

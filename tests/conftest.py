@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.cast",
     "tests.stack",
     "tests.look.browser",
+    "tests.web",
     "tests.sandbox.drivers",
 ]
 
