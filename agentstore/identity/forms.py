@@ -17,6 +17,12 @@ class ProfileForm(forms.Form):
     )
 
 
+class TokenForm(forms.Form):
+    """A new access token."""
+
+    name = forms.CharField(max_length=80, help_text="What it is for, such as “stock from the warehouse”.")
+
+
 class OrganizationForm(forms.Form):
     """A new organization."""
 

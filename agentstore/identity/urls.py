@@ -1,6 +1,6 @@
 from django.urls import path
 
-from agentstore.identity import views
+from agentstore.identity import token_views, views
 
 app_name = "identity"
 urlpatterns = [
@@ -17,5 +17,7 @@ urlpatterns = [
         views.withdraw_invitation,
         name="withdraw_invitation",
     ),
+    path("organizations/<slug:slug>/tokens/", token_views.tokens, name="tokens"),
+    path("organizations/<slug:slug>/tokens/<uuid:token>/revoke/", token_views.revoke, name="revoke_token"),
     path("invitations/<uuid:invitation>/", views.answer_invitation, name="answer_invitation"),
 ]
