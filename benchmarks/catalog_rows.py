@@ -115,7 +115,7 @@ def fill_catalogue(cursor: Any, sizes: Sizes, *, bases: list[tuple[str, int, str
     _multiply(
         cursor, "catalog_offer", f"variant_id IN (SELECT id FROM catalog_variant WHERE product_id = {pattern})",
         sizes.variants,
-        variant_id="(SELECT id FROM sold WHERE place = g)", stock="(random() * 20)::int",
+        variant_id="(SELECT id FROM sold WHERE place = g)", on_hand="(random() * 20)::int",
         price_micros="(100 + (random() ^ 2 * 50000)::bigint) * 10000", list_price_micros="NULL::bigint",
         ships_to="CASE g %% 4 WHEN 0 THEN '{DE}'::varchar[] WHEN 1 THEN '{US,CA}' ELSE '{}' END",
     )  # fmt: skip

@@ -76,7 +76,7 @@ class ProductAdmin(ReadOnlyAdmin):
 class OfferAdmin(ReadOnlyAdmin):
     """Offers as they are now."""
 
-    list_display = ("public_id", "variant", "merchant", "price", "stock", "active", "updated_at")
+    list_display = ("public_id", "variant", "merchant", "price", "stock", "reserved", "active", "updated_at")
     list_filter = ("active",)
     list_select_related = ("variant", "merchant")
     search_fields = ("variant__item_id", "variant__product__title")

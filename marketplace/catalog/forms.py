@@ -9,7 +9,7 @@ from django import forms
 
 from agentstore.kit.money import Money
 from marketplace.catalog.feeds.intake import FeedTooLarge, UnknownFormat, check_upload
-from marketplace.catalog.models import FeedImport, Offer
+from marketplace.catalog.models import FeedImport, FeedSource, Offer
 
 
 class MerchantForm(forms.Form):
@@ -47,6 +47,25 @@ class FeedForm(forms.Form):
         return cleaned
 
 
+class SourceForm(forms.Form):
+    """A feed at an address."""
+
+    url = forms.CharField(
+        label="Address",
+        max_length=1000,
+        widget=forms.URLInput,
+        help_text="https://… on the public internet, up to 1 GB within ten minutes.",
+    )
+    every_hours = forms.TypedChoiceField(
+        label="How often", choices=FeedSource.Every.choices, coerce=int, initial=FeedSource.Every.DAY
+    )
+    format = forms.ChoiceField(
+        label="Format",
+        choices=[("", "Told by the address or the answer"), *FeedImport.Format.choices],
+        required=False,
+    )
+
+
 class OfferForm(forms.Form):
     """Price, stock and switch of one offer, in its own currency."""
 
@@ -58,7 +77,12 @@ class OfferForm(forms.Form):
         max_digits=12,
         decimal_places=2,
     )
-    stock = forms.IntegerField(label="Items in stock", min_value=0, max_value=1_000_000_000)
+    stock = forms.IntegerField(
+        label="Items in stock",
+        min_value=0,
+        max_value=1_000_000_000,
+        help_text="What you have, with what open checkouts hold.",
+    )
     active = forms.BooleanField(label="Offered in the store", required=False)
     reason = forms.CharField(
         label="Why", max_length=200, required=False, help_text="Kept in this offer's history."
@@ -72,7 +96,7 @@ class OfferForm(forms.Form):
             initial={
                 "price": offer.price.decimal,
                 "list_price": shown.decimal if shown else None,
-                "stock": offer.stock,
+                "stock": offer.on_hand,
                 "active": offer.active,
             }
         )

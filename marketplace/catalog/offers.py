@@ -19,6 +19,7 @@ from marketplace.catalog.categories import top_level_slug
 from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, OfferChange, Product
 from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.price_history import read_lows
 
 
 class InvalidOffer(Invalid):
@@ -33,7 +34,8 @@ class OfferFact:
 
     `category` is the slug of the top-level category (what fees and rankings go by), `category_path` the names
     from there down. `active` is False for an offer switched off or outside its dates. `ships_to` holds ISO
-    3166-1 alpha-2 codes; none means everywhere. `image_url` is the store's own address, or empty.
+    3166-1 alpha-2 codes; none means everywhere. `image_url` is the store's own address, or empty. `low` is the lowest
+    price in the 30 days before a reduction that is on.
     """
 
     offer_id: int
@@ -54,6 +56,7 @@ class OfferFact:
     withheld: bool
     image_url: str
     category_path: tuple[str, ...] = field(default=())
+    low: Money | None = None
 
     @property
     def merchant_ref(self) -> str:
@@ -91,8 +94,9 @@ def _with_all() -> QuerySet[Offer]:
     )
 
 
-def fact(offer: Offer, *, at: datetime) -> OfferFact:
+def fact(offer: Offer, *, at: datetime, low: int | None = None) -> OfferFact:
     """An offer read with its variant, product and merchant, as a fact."""
+    price, list_price = offer.prices_at(at)
     variant, product = offer.variant, offer.variant.product
     names = product.category.names if product.category else []
     photos = list(product.media.all())
@@ -109,8 +113,8 @@ def fact(offer: Offer, *, at: datetime) -> OfferFact:
         options=dict(variant.options),
         brand=product.brand,
         category=top_level_slug(names),
-        price=offer.price,
-        list_price=offer.list_price,
+        price=price,
+        list_price=list_price,
         stock=offer.stock,
         ships_to=tuple(offer.ships_to),
         min_age=product.min_age,
@@ -118,23 +122,31 @@ def fact(offer: Offer, *, at: datetime) -> OfferFact:
         withheld=product.status == Product.Status.WITHHELD,
         image_url=photo_url(photos[0]) if photos else "",
         category_path=tuple(names),
+        low=Money(low, offer.currency) if list_price and low is not None else None,
     )
+
+
+def _facts(offers: QuerySet[Offer]) -> list[OfferFact]:
+    at = now()
+    found = list(offers)
+    lows = read_lows([offer.pk for offer in found if offer.prices_at(at)[1] is not None])
+    return [fact(offer, at=at, low=lows.get(offer.pk)) for offer in found]
 
 
 def read_offer(*, variant_id: int, offer_id: int | None = None) -> OfferFact | None:
     """The named offer of a variant, or its best: buyable first, then cheapest. None when there is none."""
-    at = now()
     offers = _with_all().filter(variant_id=variant_id)
     if offer_id is not None:
         offers = offers.filter(pk=offer_id)
-    facts = [fact(offer, at=at) for offer in offers]
-    return min(facts, key=lambda f: (not f.available, f.price.micros, f.offer_id), default=None)
+    return min(_facts(offers), key=lambda f: (not f.available, f.price.micros, f.offer_id), default=None)
 
 
 def read_offers(*, offer_ids: Collection[int]) -> dict[int, OfferFact]:
-    """Facts by offer id; ids that do not exist are absent. One query, and one for the photographs."""
-    at = now()
-    return {offer.pk: fact(offer, at=at) for offer in _with_all().filter(pk__in=list(offer_ids))}
+    """Facts by offer id; ids that do not exist are absent.
+
+    One query, one for the photographs, and one for earlier prices where something is reduced.
+    """
+    return {fact.offer_id: fact for fact in _facts(_with_all().filter(pk__in=list(offer_ids)))}
 
 
 @transaction.atomic
@@ -151,6 +163,8 @@ def change_offer(
 ) -> Offer:
     """Set an offer's price, stock and switch by hand; leaves a row that says who and why.
 
+    A dated sale ends with it. `stock` is what the merchant has, items in open checkouts included; those stay reserved.
+
     Raises NotFound when the offer is not this merchant's, InvalidOffer for impossible values.
     """
     offer = Offer.objects.select_for_update(of=("self",)).filter(pk=offer_id, merchant=merchant).first()
@@ -164,7 +178,8 @@ def change_offer(
         raise InvalidOffer("Stock is not below zero.")
     offer.price_micros = price.micros
     offer.list_price_micros = list_price.micros if list_price else None
-    offer.stock, offer.active, offer.updated_at = stock, active, now()
+    offer.regular_micros = offer.sale_micros = offer.sale_from = offer.sale_to = None
+    offer.on_hand, offer.active, offer.updated_at = stock, active, now()
     offer.save()
     OfferChange.objects.create(
         offer=offer, by=by, reason=reason, price_micros=offer.price_micros,

@@ -17,9 +17,11 @@ from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import slug_of, top_level_slug
+from marketplace.catalog.measures import Measure
 from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, Product, ProductStatusChange, Variant
 from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.price_history import read_lows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,11 @@ class PhotoView:
 
 @dataclass(frozen=True, slots=True)
 class OfferView:
-    """A merchant's price and stock now. `in_force` is False when switched off or outside its dates."""
+    """A merchant's price and stock now. `in_force` is False when switched off or outside its dates.
+
+    `low` is the lowest price in the 30 days before a reduction that is on, None where nothing was asked before.
+    `unit_price` is what the variant's base measure costs.
+    """
 
     offer_id: int
     merchant_id: UUID
@@ -44,6 +50,8 @@ class OfferView:
     stock: int
     ships_to: tuple[str, ...]
     in_force: bool
+    low: Money | None = None
+    unit_price: Money | None = None
 
     @property
     def available(self) -> bool:
@@ -70,6 +78,7 @@ class VariantView:
     sku: str
     gtin: str
     offers: tuple[OfferView, ...]
+    measure: Measure | None = None
 
     @property
     def public_id(self) -> str:
@@ -129,24 +138,38 @@ class ProductView:
         return not self.withheld and any(variant.available for variant in self.variants)
 
 
-def offer_view(offer: Offer, *, at: datetime) -> OfferView:
-    """An offer read with its merchant."""
+def offer_view(
+    offer: Offer, *, at: datetime, low: int | None = None, measure: Measure | None = None
+) -> OfferView:
+    """An offer read with its merchant; `low` in micro-units, as `price_history.read_lows` gives it."""
+    price, list_price = offer.prices_at(at)
     started = offer.valid_from is None or offer.valid_from <= at
     ended = offer.valid_to is not None and offer.valid_to <= at
     return OfferView(
         offer_id=offer.pk,
         merchant_id=offer.merchant_id,
         merchant_name=offer.merchant.name,
-        price=offer.price,
-        list_price=offer.list_price,
+        price=price,
+        list_price=list_price,
         stock=offer.stock,
         ships_to=tuple(offer.ships_to),
         in_force=offer.active and started and not ended,
+        low=Money(low, offer.currency) if list_price and low is not None else None,
+        unit_price=measure.unit_price(price) if measure else None,
     )
 
 
-def _variant_view(variant: Variant, *, at: datetime) -> VariantView:
-    offers = [offer_view(offer, at=at) for offer in variant.offers.all()]
+def _measure(variant: Variant) -> Measure | None:
+    if variant.measure is None or variant.measure_base is None:
+        return None
+    return Measure(variant.measure, variant.measure_base, variant.measure_unit)
+
+
+def _variant_view(variant: Variant, *, at: datetime, lows: dict[int, int]) -> VariantView:
+    measure = _measure(variant)
+    offers = [
+        offer_view(offer, at=at, low=lows.get(offer.pk), measure=measure) for offer in variant.offers.all()
+    ]
     offers.sort(key=lambda offer: (not offer.available, offer.price.micros, offer.offer_id))
     return VariantView(
         variant_id=variant.pk,
@@ -155,12 +178,15 @@ def _variant_view(variant: Variant, *, at: datetime) -> VariantView:
         sku=variant.sku,
         gtin=variant.gtin,
         offers=tuple(offers),
+        measure=measure,
     )
 
 
-def _product_view(product: Product, *, at: datetime, keep: Callable[[VariantView], bool]) -> ProductView:
+def _product_view(
+    product: Product, *, at: datetime, keep: Callable[[VariantView], bool], lows: dict[int, int]
+) -> ProductView:
     names = product.category.names if product.category else []
-    variants = [_variant_view(variant, at=at) for variant in product.variants.all()]
+    variants = [_variant_view(variant, at=at, lows=lows) for variant in product.variants.all()]
     # Stable sorts: what fits the caller's filters first, then what can be bought, then the feed's order.
     variants.sort(key=lambda variant: (not keep(variant), not variant.available))
     return ProductView(
@@ -188,7 +214,7 @@ def _product_view(product: Product, *, at: datetime, keep: Callable[[VariantView
 def read_products(
     *, ids: Sequence[int], keep: Callable[[VariantView], bool] = lambda variant: True
 ) -> list[ProductView]:
-    """Products in the order of the ids, in four queries however many; unknown ids are left out.
+    """Products in the order of the ids, in a few queries however many; unknown ids are left out.
 
     `keep` says which variants the caller asked for; those come first within their product.
     """
@@ -198,7 +224,16 @@ def read_products(
         Prefetch("variants", queryset=Variant.objects.order_by("id")),
         Prefetch("variants__offers", queryset=Offer.objects.select_related("merchant")),
     )  # fmt: skip
-    views = {row.pk: _product_view(row, at=at, keep=keep) for row in rows}
+    lows = read_lows(
+        [
+            offer.pk
+            for row in rows
+            for variant in row.variants.all()
+            for offer in variant.offers.all()
+            if offer.prices_at(at)[1] is not None
+        ]
+    )
+    views = {row.pk: _product_view(row, at=at, keep=keep, lows=lows) for row in rows}
     return [views[number] for number in ids if number in views]
 
 

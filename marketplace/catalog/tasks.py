@@ -9,13 +9,18 @@ from uuid import UUID
 from celery import shared_task
 
 from marketplace.catalog.feeds.intake import forget_old_imports
+from marketplace.catalog.feeds.pulling import due_sources, pull_source
 from marketplace.catalog.feeds.runner import run_import, stalled_imports, stalled_undoings
 from marketplace.catalog.feeds.undo import roll_back_import
+from marketplace.catalog.photo_links import fetch_photos
+from marketplace.catalog.sale_turns import turn_sales
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
 from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_index
 
 # How long one run embeds before price and stock changes get their turn again.
 _EMBED_SECONDS: Final = 1.5
+# How long one run fetches photographs before other work gets its turn.
+_FETCH_SECONDS: Final = 30.0
 
 
 @shared_task(expires=5)
@@ -43,6 +48,34 @@ def index_forget() -> None:
 def import_feed(import_id: str) -> None:
     """Read an uploaded feed from where it stands."""
     run_import(import_id=UUID(import_id))
+
+
+@shared_task
+def pull_feed(source_id: str) -> None:
+    """Fetch a merchant's feed, if it is due."""
+    pull_source(source_id=UUID(source_id))
+
+
+@shared_task
+def pull_due_feeds() -> None:
+    """Fetch each feed whose time has come."""
+    for source_id in due_sources():
+        pull_feed.delay(str(source_id))
+
+
+@shared_task
+def turn_dated_sales() -> None:
+    """Let filters and sorting know of sales that have begun or ended."""
+    while turn_sales():
+        pass
+
+
+@shared_task(expires=20)
+def fetch_waiting_photos() -> None:
+    """Fetch photographs that feeds name, for a while."""
+    until = time.monotonic() + _FETCH_SECONDS
+    while fetch_photos() and time.monotonic() < until:
+        pass
 
 
 @shared_task

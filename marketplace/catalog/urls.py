@@ -1,7 +1,8 @@
 from django.urls import path, re_path
 
+from marketplace.catalog import merchant_api
 from marketplace.catalog.ucp import api
-from marketplace.catalog.views import imports, merchant, photos, shop
+from marketplace.catalog.views import imports, merchant, photos, shop, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -10,6 +11,11 @@ urlpatterns = [
     path("ucp/catalog/lookup", api.lookup, name="ucp-lookup"),
     path("ucp/catalog/product", api.product, name="ucp-product"),
     path("ucp/mcp", api.mcp, name="ucp-mcp"),
+    path("api/merchant/items", merchant_api.items, name="api-items"),
+    path("api/merchant/offers", merchant_api.offers, name="api-offers"),
+    path("api/merchant/imports", merchant_api.imports, name="api-imports"),
+    path("api/merchant/imports/<uuid:import_id>", merchant_api.report, name="api-import"),
+    path("api/merchant/imports/<uuid:import_id>/roll-back", merchant_api.roll_back, name="api-roll-back"),
     path("catalogue/", shop.search, name="search"),
     path("products/<str:product_id>/", shop.product, name="product"),
     path("merchant/", merchant.merchants, name="merchants"),
@@ -18,6 +24,8 @@ urlpatterns = [
     path("merchant/<slug:slug>/offers/<int:offer_id>/", merchant.offer, name="offer"),
     path("merchant/<slug:slug>/offers/<int:offer_id>/photo", merchant.add_photo, name="offer-photo"),
     path("merchant/<slug:slug>/imports/", imports.imports, name="imports"),
+    path("merchant/<slug:slug>/imports/fetched/", sources.sources, name="feed-sources"),
+    path("merchant/<slug:slug>/imports/fetched/<uuid:source_id>", sources.change, name="feed-source"),
     path("merchant/<slug:slug>/imports/<uuid:import_id>/", imports.report, name="import"),
     path("merchant/<slug:slug>/imports/<uuid:import_id>/changes/", imports.changes, name="import-changes"),
     path("merchant/<slug:slug>/imports/<uuid:import_id>/go-ahead", imports.go_ahead, name="import-go-ahead"),

@@ -1,5 +1,5 @@
-"""From a cart to a payment. Stock is taken in the transaction that opens a checkout and goes back exactly
-once.
+"""From a cart to a payment. Stock is reserved in the transaction that opens a checkout, and bought or released
+exactly once.
 
 The processor is spoken to outside of any transaction; what it took is believed from its signed events alone
 (marketplace.shopping.settlement).
@@ -24,7 +24,7 @@ from agentstore.kit.money import Money
 from billing.processor.errors import ProcessorRefused, ProcessorUnavailable
 from billing.processor.payments import cancel_payment, smallest_payment
 from marketplace.catalog.offers import OfferFact, read_offers
-from marketplace.catalog.stock import return_stock, take_stock
+from marketplace.catalog.stock import release_stock, reserve_stock
 from marketplace.shopping.carts import lock_cart, problem_with
 from marketplace.shopping.models import (
     CartLine,
@@ -117,7 +117,7 @@ def start_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total
 
 @transaction.atomic
 def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total: Money) -> Checkout:
-    """Read prices and stock again, take the stock, and make one order per merchant.
+    """Read prices and stock again, reserve the stock, and make one order per merchant.
 
     `agreed_total` is what the page showed. Raises CartChanged when it is not the total of now or the cart
     is empty, PaymentTooSmall, DoesNotShip, AgeRestricted, OutOfStock, and Conflict when another tab has just
@@ -135,9 +135,6 @@ def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total:
         raise PaymentTooSmall(f"A card can be charged {least} or more.", hint="Add something to your cart.")
     if Checkout.objects.filter(shopper=shopper, status=Checkout.Status.OPEN).exists():
         raise Conflict("Another checkout of yours has just been opened.", hint="Go on there.")
-    # In the order of offer ids, as take_stock asks for.
-    for line, fact in bought:
-        take_stock(offer_id=fact.offer_id, quantity=line.quantity)
     at = now()
     checkout = Checkout.objects.create(
         shopper=shopper,
@@ -146,6 +143,14 @@ def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total:
         opened_at=at,
         expires_at=at + OPEN_FOR,
     )
+    # In the order of offer ids, as reserve_stock asks for.
+    for line, fact in bought:
+        reserve_stock(
+            offer_id=fact.offer_id,
+            quantity=line.quantity,
+            holder=checkout.ref,
+            until=checkout.expires_at,
+        )
     CheckoutStatusChange.objects.create(checkout=checkout, to_status=checkout.status, by=by, reason="opened")
     by_merchant: dict[uuid.UUID, list[tuple[CartLine, OfferFact]]] = defaultdict(list)
     for line, fact in bought:
@@ -218,7 +223,7 @@ def _place_order(
 
 
 def give_up_checkout(*, checkout_id: uuid.UUID, by: User | None, reason: str) -> bool:
-    """Cancel the payment at the processor, then the checkout here, and return its stock.
+    """Cancel the payment at the processor, then the checkout here, and release its stock.
 
     False when the payment has gone through: then the checkout stays, for its event to settle it.
     Raises ProcessorUnavailable; nothing has changed then.
@@ -252,15 +257,14 @@ def _end(checkout_id: uuid.UUID, *, to: str, by: User | None, reason: str) -> bo
 
 @transaction.atomic
 def close_checkout(*, checkout_id: uuid.UUID, to: str, by: User | None, reason: str) -> bool:
-    """End an open checkout unpaid, cancel its orders, return its stock: once, whoever comes first."""
+    """End an open checkout unpaid, cancel its orders, release its stock: once, whoever comes first."""
     checkout = Checkout.objects.select_for_update().get(pk=checkout_id)
     if checkout.status != Checkout.Status.OPEN:
         return False
     move_checkout(checkout, to=to, by=by, reason=reason)
     for order in checkout.orders.select_for_update():
         move_order(order, to=Order.Status.CANCELLED, by=by, reason=reason)
-    for line in OrderLine.objects.filter(order__checkout=checkout).order_by("offer_id"):
-        return_stock(offer_id=line.offer_id, quantity=line.quantity)
+    release_stock(holder=checkout.ref)
     return True
 
 

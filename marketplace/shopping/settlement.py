@@ -21,6 +21,7 @@ from billing import metering, sales, webhooks
 from billing.models import WebhookEvent
 from billing.processor.payments import Payment, retrieve_payment
 from billing.webhooks import ProcessorEvent
+from marketplace.catalog.stock import buy_reserved
 from marketplace.ranking.conversions import record_conversion, reverse_conversion
 from marketplace.shopping.attribution import attribute_lines
 from marketplace.shopping.carts import take_out_bought
@@ -131,6 +132,7 @@ def settle_checkout(
         move_checkout(checkout, to=checkout.status, by=None, reason="paid too late; refunding")
         return
     move_checkout(checkout, to=Checkout.Status.PAID, by=None, reason=f"payment {payment_ref}")
+    buy_reserved(holder=checkout.ref)
     lines = list(
         OrderLine.objects.filter(order__checkout=checkout).select_related("order__merchant", "offer")
     )

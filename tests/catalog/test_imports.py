@@ -10,11 +10,12 @@ import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
 
+from agentstore.kit.clock import now
 from marketplace.catalog.feeds import UnknownFormat, run_import, start_import
 from marketplace.catalog.feeds.reader import FeedReader
 from marketplace.catalog.feeds.runner import stalled_imports
 from marketplace.catalog.models import Category, FeedImport, IndexOutbox, Offer, Product, Variant
-from marketplace.catalog.stock import take_stock
+from marketplace.catalog.stock import OutOfStock, buy_reserved, release_stock, reserve_stock
 from tests.catalog.conftest import FEED
 
 ITEM = {"id": "x", "title": "X", "price": "1 USD", "availability": "in_stock"}
@@ -55,9 +56,21 @@ def test_only_what_changed_is_changed_and_announced(shop, load):
 
 
 def test_a_feed_says_what_is_true_and_so_sets_stock_back(shop, load, offer):
-    take_stock(offer_id=offer("cam").pk, quantity=1)
+    reserve_stock(offer_id=offer("cam").pk, quantity=1, holder="h", until=now())
+    buy_reserved(holder="h")
     assert counts(load(shop, FEED)) == (0, 1, 6, 0)
     assert offer("cam").stock == 2
+
+
+def test_a_feed_neither_sells_nor_forgets_what_a_checkout_holds(shop, load, offer):
+    cam = offer("cam").pk
+    reserve_stock(offer_id=cam, quantity=2, holder="h", until=now())
+    load(shop, FEED.replace("899.99 USD,,in_stock,2", "799.99 USD,,in_stock,1"))
+    assert (offer("cam").price_micros, offer("cam").stock) == (799_990_000, 0)
+    with pytest.raises(OutOfStock):
+        reserve_stock(offer_id=cam, quantity=1, holder="other", until=now())
+    release_stock(holder="h")
+    assert offer("cam").stock == 1, "the feed said one, whatever was held when it came"
 
 
 def test_refused_lines_come_back_with_line_and_reason(merchant, load):

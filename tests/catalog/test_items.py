@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.catalog.feeds.columns import canonical_name, canonical_row
-from marketplace.catalog.feeds.items import FeedItem, RowRefused, read_item, read_price
+from marketplace.catalog.feeds.items import FeedItem, read_item
+from marketplace.catalog.feeds.prices import read_price
+from marketplace.catalog.feeds.refusals import RowRefused
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LINE = {"id": "a", "title": "Mug", "price": "12.99 USD", "availability": "in_stock", "quantity": "3"}
@@ -39,7 +41,7 @@ def test_any_text_is_an_item_or_a_refusal(cells):
         found = read_item(cells, currency="USD", at=NOON)
     except RowRefused:
         return
-    assert found.price_micros > 0
+    assert found.prices.price.micros > 0
     assert found.stock >= 0
 
 
@@ -65,6 +67,11 @@ def test_any_text_is_an_item_or_a_refusal(cells):
         ({"title": "x" * 301}, "title_too_long"),
         ({"rating": "11"}, "rating_unreadable"),
         ({"expiration_date": "soon"}, "expiration_date_unreadable"),
+        ({"unit_pricing_measure": "a lot"}, "unit_pricing_measure_unreadable"),
+        (
+            {"sale_price": "9 USD", "sale_price_effective_date": "2026-06-02/2026-06-01"},
+            "sale_price_effective_date_reversed",
+        ),
     ],
 )
 def test_a_refusal_names_its_reason(cells, expected):
@@ -73,7 +80,8 @@ def test_a_refusal_names_its_reason(cells, expected):
 
 def test_a_sale_shows_the_price_before():
     sale = item(sale_price="9.99 USD")
-    assert (sale.price_micros, sale.list_price_micros) == (9_990_000, 12_990_000)
+    assert (str(sale.prices.price), str(sale.prices.list_price)) == ("$9.99", "$12.99")
+    assert sale.prices.sale is None, "it has no dates"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,9 @@ def test_a_sale_shows_the_price_before():
     ],
 )
 def test_a_dated_sale_is_on_within_its_dates(window, price):
-    assert item(sale_price="9.99 USD", sale_price_effective_date=window).price_micros == price
+    prices = item(sale_price="9.99 USD", sale_price_effective_date=window).prices
+    assert prices.price.micros == price
+    assert (prices.columns["regular_micros"], prices.columns["sale_micros"]) == (12_990_000, 9_990_000)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +141,12 @@ def test_the_rest_of_a_line():
     assert found.variant_title == "Blue / L / Left"
     assert found.attributes == (("material", "clay"),)
     assert found.group_id == "a"
+    assert found.photos is None
+
+
+def test_photographs_by_address_keep_their_commas():
+    found = item(
+        image_link="https://x.example/a,b.jpg", additional_image_link="https://x.example/c.jpg,http://y/d"
+    )
+    assert found.photos == ("https://x.example/a,b.jpg", "https://x.example/c.jpg", "http://y/d")
+    assert item(image_link="").photos == ()

@@ -16,7 +16,7 @@ from agentstore.kit.money import Money
 from marketplace.catalog.models import IndexOutbox, Offer, Product, Variant
 from marketplace.catalog.offers import InvalidOffer, change_offer, read_offer, read_offers
 from marketplace.catalog.products import restore_product, withhold_product
-from marketplace.catalog.stock import OutOfStock, return_stock, take_stock
+from marketplace.catalog.stock import AlreadyReserved, OutOfStock, buy_reserved, release_stock, reserve_stock
 from tests.cast import person
 
 
@@ -46,10 +46,10 @@ def test_the_best_offer_can_be_bought_and_is_cheapest(shop, offer, mia):
     empty = create_organization(kind="merchant", name="Empty", owner=mia)
     variant_id = offer("cam").variant_id
     best = Offer.objects.create(
-        variant_id=variant_id, merchant=cheap, price_micros=5_000_000, currency="USD", stock=1
+        variant_id=variant_id, merchant=cheap, price_micros=5_000_000, currency="USD", on_hand=1
     )
     Offer.objects.create(
-        variant_id=variant_id, merchant=empty, price_micros=1_000_000, currency="USD", stock=0
+        variant_id=variant_id, merchant=empty, price_micros=1_000_000, currency="USD", on_hand=0
     )
     assert fact_of(best).offer_id == best.pk
     named = read_offer(variant_id=variant_id, offer_id=offer("head").pk)
@@ -59,7 +59,7 @@ def test_the_best_offer_can_be_bought_and_is_cheapest(shop, offer, mia):
 
 def test_many_facts_take_as_many_queries_as_one(shop, django_assert_num_queries):
     ids = list(Offer.objects.values_list("pk", flat=True))
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         facts = read_offers(offer_ids=[*ids, 999_999])
     assert set(facts) == set(ids)
 
@@ -125,35 +125,51 @@ def test_withholding_leaves_a_row_for_each_decision(shop, offer, olivia):
     assert [(row.to_status, row.reason) for row in rows] == [("withheld", "recalled"), ("active", "repaired")]
 
 
+def hold(offer_id, quantity, holder="buyer"):
+    return reserve_stock(offer_id=offer_id, quantity=quantity, holder=holder, until=now())
+
+
 def test_stock_runs_out_and_comes_back(shop, offer):
     pk = offer("cam").pk
     IndexOutbox.objects.all().delete()
-    assert take_stock(offer_id=pk, quantity=1) == 1
+    assert hold(pk, 1, "first") == 1
     assert not IndexOutbox.objects.exists(), "the index knows of stock or none, not of how many"
     with pytest.raises(OutOfStock) as refused:
-        take_stock(offer_id=pk, quantity=2)
+        hold(pk, 2)
     assert (refused.value.code, refused.value.details) == ("out_of_stock", {"left": 1})
-    assert take_stock(offer_id=pk, quantity=1) == 0
-    assert return_stock(offer_id=pk, quantity=2) == 2
+    assert hold(pk, 1, "second") == 0
+    assert (release_stock(holder="first"), release_stock(holder="first")) == (1, 0)
+    assert (offer("cam").stock, offer("cam").on_hand) == (1, 2)
     assert IndexOutbox.objects.count() == 2
+    assert (buy_reserved(holder="second"), buy_reserved(holder="second")) == (1, 0)
+    assert (offer("cam").stock, offer("cam").on_hand, offer("cam").reserved) == (1, 1, 0)
     with pytest.raises(NotFound):
-        take_stock(offer_id=404, quantity=1)
+        hold(404, 1)
     with pytest.raises(Invalid):
-        take_stock(offer_id=pk, quantity=0)
+        hold(pk, 0)
+
+
+def test_a_holder_reserves_an_offer_once(shop, offer):
+    hold(offer("wine").pk, 2)
+    with pytest.raises(AlreadyReserved):
+        hold(offer("wine").pk, 3)
+    assert offer("wine").reserved == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_64_buyers_of_the_last_item_one_gets_it(merchant):
     product = Product.objects.create(owner=merchant, group_id="last", title="Last")
     variant = Variant.objects.create(owner=merchant, product=product, item_id="last")
-    pk = Offer.objects.create(variant=variant, merchant=merchant, price_micros=1, currency="USD", stock=1).pk
+    pk = Offer.objects.create(
+        variant=variant, merchant=merchant, price_micros=1, currency="USD", on_hand=1
+    ).pk
     outcomes = []
     ready = threading.Barrier(64)
 
     def buy():
         try:
             ready.wait()
-            take_stock(offer_id=pk, quantity=1)
+            hold(pk, 1, threading.current_thread().name)
             outcomes.append("bought")
         except OutOfStock:
             outcomes.append("sold out")
@@ -171,25 +187,40 @@ def test_of_64_buyers_of_the_last_item_one_gets_it(merchant):
 
 class StockIsConserved(TestCase):
     @settings(max_examples=25, deadline=None)
-    @given(st.lists(st.tuples(st.booleans(), st.integers(min_value=1, max_value=6)), max_size=12))
-    def test_what_is_left_is_what_was_not_taken(self, moves):
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["hold", "release", "buy", "feed"]), st.integers(min_value=1, max_value=6)
+            ),
+            max_size=14,
+        )
+    )
+    def test_what_can_be_bought_is_what_is_there_and_not_held(self, moves):
         mia = person("Mia")
         merchant = create_organization(kind="merchant", name="Audio Haus", owner=mia)
         product = Product.objects.create(owner=merchant, group_id="p", title="P")
         variant = Variant.objects.create(owner=merchant, product=product, item_id="v")
         offer = Offer.objects.create(
-            variant=variant, merchant=merchant, price_micros=1, currency="USD", stock=5
+            variant=variant, merchant=merchant, price_micros=1, currency="USD", on_hand=5
         )
-        expected = 5
-        for taking, quantity in moves:
-            if not taking:
-                return_stock(offer_id=offer.pk, quantity=quantity)
-                expected += quantity
-            elif quantity <= expected:
-                take_stock(offer_id=offer.pk, quantity=quantity)
-                expected -= quantity
-            else:
+        there = 5
+        held: list[tuple[str, int]] = []
+        for step, (move, number) in enumerate(moves):
+            free = max(0, there - sum(quantity for _, quantity in held))
+            if move == "feed":
+                there = number
+                Offer.objects.filter(pk=offer.pk).update(on_hand=number)
+            elif move == "hold" and number <= free:
+                hold(offer.pk, number, f"h{step}")
+                held.append((f"h{step}", number))
+            elif move == "hold":
                 with pytest.raises(OutOfStock):
-                    take_stock(offer_id=offer.pk, quantity=quantity)
-        offer.refresh_from_db()
-        assert offer.stock == expected
+                    hold(offer.pk, number, f"h{step}")
+            elif held and move == "release":
+                release_stock(holder=held.pop(0)[0])
+            elif held:
+                holder, quantity = held.pop()
+                buy_reserved(holder=holder)
+                there = max(0, there - quantity)
+            offer.refresh_from_db()
+            assert offer.stock == max(0, there - sum(quantity for _, quantity in held))

@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from agentstore.identity.services import create_organization
+from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from agentstore.kit.pagination import MalformedCursor
 from marketplace.catalog.models import IndexOutbox, Offer, Product, TextEmbedding, WaitingText
@@ -16,7 +17,7 @@ from marketplace.catalog.search import embedder as embedders
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
 from marketplace.catalog.search.hybrid import get_backend
 from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, rebuild_index, writer_lock
-from marketplace.catalog.stock import take_stock
+from marketplace.catalog.stock import reserve_stock
 from marketplace.catalog.tasks import index_outbox
 from tests.catalog.conftest import FEED
 
@@ -111,14 +112,14 @@ def test_price_stock_and_status_are_those_of_this_instant(indexed, offer, produc
     Offer.objects.filter(pk=offer("cam").pk).update(price_micros=1_000_000)
     assert [view.price for view in search_catalog(query="camera").items[0].offers] == [usd(1)]
     assert "Compact Digital Camera" not in titles("camera", min_price=usd(500))
-    take_stock(offer_id=offer("chair").pk, quantity=1)
+    reserve_stock(offer_id=offer("chair").pk, quantity=1, holder="h", until=now())
     assert "Comfy Padded Chair" not in titles("chair")
     withhold_product(product_id=product("Red Wine").pk, by=olivia, reason="recalled")
     assert "Red Wine" not in titles("wine")
 
 
 def test_the_index_follows(indexed, offer, product, index, olivia):
-    Offer.objects.filter(pk=offer("lamp").pk).update(stock=4)
+    Offer.objects.filter(pk=offer("lamp").pk).update(on_hand=4)
     IndexOutbox.objects.create(product_id=product("Desk Lamp").pk)
     withhold_product(product_id=product("Red Wine").pk, by=olivia, reason="recalled")
     index()

@@ -7,10 +7,11 @@ import pytest
 from django.core.management import call_command
 from PIL import Image
 
+from agentstore.kit.clock import now
 from marketplace.catalog.models import Offer, Product, Variant
 from marketplace.catalog.seeding.journey import readable, readable_size
 from marketplace.catalog.seeding.vendure import PackageMissing, obtain_sample_data
-from marketplace.catalog.stock import take_stock
+from marketplace.catalog.stock import buy_reserved, reserve_stock
 
 TABLE = """\
 name,slug,description,assets,facets,optionGroups,optionValues,sku,price,taxCategory,stockOnHand
@@ -45,7 +46,8 @@ def test_seeding_twice_is_seeding_once_and_puts_no_sold_stock_back(package, caps
     assert (laptop.brand, str(laptop.category)) == ("Apfel", "Electronics > Computers")
     first = Variant.objects.get(item_id="laptop-0")
     assert first.options == {"Size": "13 inch", "RAM": "8GB"}
-    take_stock(offer_id=first.offers.get().pk, quantity=60)
+    reserve_stock(offer_id=first.offers.get().pk, quantity=60, holder="h", until=now())
+    buy_reserved(holder="h")
     assert "left as it is" in seed()
     assert Offer.objects.get(variant=first).stock == 40
 

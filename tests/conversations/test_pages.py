@@ -66,7 +66,7 @@ def test_a_card_says_when_its_price_has_changed_or_it_is_gone(sams, turn, mug):
     page = sams.get(url).content.decode()
     assert "$12.50" in page
     assert "The price is $15.00 now." in page
-    type(mug).objects.update(stock=0)
+    type(mug).objects.update(on_hand=0)
     page = sams.get(url).content.decode()
     assert "Not available any more" in page
     assert 'name="offer_id"' not in page

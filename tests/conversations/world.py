@@ -104,7 +104,7 @@ def sell(merchant: Organization, title: str, price: str, *, stock: int = 5, **mo
         merchant=merchant,
         price_micros=int(float(price) * 100) * 10_000,
         currency="USD",
-        stock=stock,
+        on_hand=stock,
         **more,
     )
 

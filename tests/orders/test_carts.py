@@ -30,8 +30,8 @@ def test_a_changed_price_is_told_and_taken(shopper, headphones):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"stock": 0}, "out of stock"),
-        ({"stock": 1}, "Only 1 left"),
+        ({"on_hand": 0}, "out of stock"),
+        ({"on_hand": 1}, "Only 1 left"),
         ({"active": False}, "no longer for sale"),
         ({"currency": "EUR"}, "takes USD only"),
     ],

@@ -56,7 +56,7 @@ def sell(
         merchant=merchant,
         price_micros=usd(price).micros,
         currency="USD",
-        stock=stock,
+        on_hand=stock,
         **offer,
     )
 

@@ -13,17 +13,20 @@ from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from marketplace.catalog.categories import ensure_category
 from marketplace.catalog.feeds.fields import Diff, set_values
-from marketplace.catalog.feeds.items import FeedItem, RowRefused
+from marketplace.catalog.feeds.items import FeedItem
+from marketplace.catalog.feeds.prices import PRICE_COLUMNS
+from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.models import Category, Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.photo_links import set_links
 from marketplace.catalog.texts import product_text, text_hash
 
 _PRODUCT: Final = (
     "title", "description", "brand", "category_id", "attributes", "rating_value", "rating_count", "min_age",
     "text_hash",
 )  # fmt: skip
-_VARIANT: Final = ("product_id", "sku", "gtin", "title", "options")
-_OFFER: Final = ("price_micros", "list_price_micros", "currency", "stock", "ships_to", "valid_to")
+_VARIANT: Final = ("product_id", "sku", "gtin", "title", "options", "measure", "measure_base", "measure_unit")
+_OFFER: Final = (*PRICE_COLUMNS, "currency", "on_hand", "ships_to", "valid_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,14 @@ def _write_products(
     by_id = {item.item_id: item for item in items}
     categories: dict[tuple[str, ...], Category | None] = {}
     write: dict[str, Product] = {}
+    leads_here: list[FeedItem] = []
     for group_id, first in leading.items():
         product = products.get(group_id)
         lead_id = first.item_id if product is None else leads.get(product.pk, first.item_id)
         lead = by_id.get(lead_id)
         if lead is None or lead.group_id != group_id:
             continue
+        leads_here.append(lead)
         if lead.category not in categories:
             categories[lead.category] = ensure_category(lead.category)
         values = _product_values(lead, categories[lead.category])
@@ -142,7 +147,13 @@ def _write_products(
         write.values(), update_conflicts=True, unique_fields=["owner", "group_id"],
         update_fields=[*(name.removesuffix("_id") for name in _PRODUCT), "updated_at"],
     )  # fmt: skip
-    return {**products, **write}
+    all_products = {**products, **write}
+    pictured = {all_products[item.group_id].pk: item for item in leads_here if item.photos is not None}
+    for product_id, (before, after) in set_links(
+        {product_id: item.photos or () for product_id, item in pictured.items()}
+    ).items():
+        diffs[pictured[product_id].item_id].add("product", {"photos": (before, after)})
+    return all_products
 
 
 def _product_values(item: FeedItem, category: Category | None) -> dict[str, Any]:
@@ -185,6 +196,9 @@ def _write_variants(
             "gtin": item.gtin,
             "title": item.variant_title,
             "options": dict(item.options),
+            "measure": item.measure.amount if item.measure else None,
+            "measure_base": item.measure.base if item.measure else None,
+            "measure_unit": item.measure.unit if item.measure else "",
         }
         variant = variants.get(item.item_id)
         if variant is None:
@@ -218,10 +232,9 @@ def _write_offers(
     write: dict[str, Offer] = {}
     for item in items:
         values = {
-            "price_micros": item.price_micros,
-            "list_price_micros": item.list_price_micros,
+            **item.prices.columns,
             "currency": item.currency,
-            "stock": item.stock,
+            "on_hand": item.stock,
             "ships_to": list(item.ships_to),
             "valid_to": item.valid_to,
         }

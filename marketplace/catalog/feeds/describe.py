@@ -17,6 +17,7 @@ _LABELS: Final = {
     "product.brand": "Brand",
     "product.category_id": "Category",
     "product.attributes": "Details",
+    "product.photos": "Photographs",
     "product.rating_value": "Rating",
     "product.rating_count": "Ratings",
     "product.min_age": "Age limit",
@@ -25,13 +26,20 @@ _LABELS: Final = {
     "variant.gtin": "GTIN",
     "variant.title": "Variant",
     "variant.options": "Options",
+    "variant.measure": "Content",
+    "variant.measure_base": "Compared per",
+    "variant.measure_unit": "Unit",
     "offer.price_micros": "Price",
     "offer.list_price_micros": "Price before the sale",
-    "offer.stock": "Stock",
+    "offer.regular_micros": "Price outside the sale",
+    "offer.sale_micros": "Price in the sale",
+    "offer.sale_from": "Sale begins",
+    "offer.sale_to": "Sale ends",
+    "offer.on_hand": "Stock",
     "offer.ships_to": "Ships to",
     "offer.valid_to": "Ends",
 }
-_OF_NEW: Final = ("offer.price_micros", "offer.stock")
+_OF_NEW: Final = ("offer.price_micros", "offer.on_hand")
 _LONGEST: Final = 120
 
 

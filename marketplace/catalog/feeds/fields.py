@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Field, Model
 
 
 @dataclass(slots=True)
@@ -51,4 +51,7 @@ def plain(value: Any) -> Any:
 
 def restore(row: Model, name: str, value: Any) -> None:
     """Set a field to a value that `plain` gave."""
-    setattr(row, name, row._meta.get_field(name.removesuffix("_id")).to_python(value))
+    column = row._meta.get_field(name.removesuffix("_id"))
+    if not isinstance(column, Field):
+        raise TypeError(f"{name} is no column")
+    setattr(row, name, column.to_python(value))

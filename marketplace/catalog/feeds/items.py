@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from agentstore.kit.money import Money, exponent
 from marketplace.catalog.categories import path_names
 from marketplace.catalog.feeds.columns import ATTRIBUTES, REQUIRED
+from marketplace.catalog.feeds.prices import Prices, read_instant, read_prices
+from marketplace.catalog.feeds.refusals import RowRefused
+from marketplace.catalog.measures import Measure, read_measure
 
-_PRICE: Final = re.compile(r"(?:([A-Za-z]{3})\s*)?(\d{1,8}(?:\.\d{1,6})?)(?:\s*([A-Za-z]{3}))?")
 _DIGITS: Final = re.compile(r"\d{8}|\d{12,14}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
@@ -24,21 +25,14 @@ _IN_STOCK: Final = frozenset({"in_stock", "instock", "available", "limited_avail
 _NOT_IN_STOCK: Final = frozenset(
     {"out_of_stock", "outofstock", "preorder", "pre_order", "backorder", "back_order", "sold_out", "unknown"}
 )
+# Addresses hold commas themselves.
+_BETWEEN_URLS: Final = re.compile(r",+\s*(?=https?:|$)", re.IGNORECASE)
 _YES: Final = frozenset({"yes", "true", "1"})
-
-
-class RowRefused(Exception):
-    """A line that cannot be taken: a stable code and a sentence for the merchant."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """An item as its merchant describes it. Prices in micro-units of the store's currency."""
+    """An item as its merchant describes it. `photos` is None where its feed says nothing of photographs."""
 
     item_id: str
     group_id: str
@@ -50,8 +44,8 @@ class FeedItem:
     options: tuple[tuple[str, str], ...]
     sku: str
     gtin: str
-    price_micros: int
-    list_price_micros: int | None
+    measure: Measure | None
+    prices: Prices
     currency: str
     stock: int
     ships_to: tuple[str, ...]
@@ -59,6 +53,7 @@ class FeedItem:
     valid_to: datetime | None
     rating_value: Decimal | None
     rating_count: int
+    photos: tuple[str, ...] | None
 
     @property
     def variant_title(self) -> str:
@@ -82,7 +77,7 @@ def read_item(row: Mapping[str, str], *, currency: str, at: datetime) -> FeedIte
             raise RowRefused(
                 f"{name}_too_long", f"The column {name} has over {_LONGEST.get(name, 20_000)} characters."
             )
-    price, list_price = _prices(cells, currency=currency, at=at)
+    prices = read_prices(cells, currency=currency, at=at)
     options = _options(cells)
     return FeedItem(
         item_id=cells["id"],
@@ -95,59 +90,23 @@ def read_item(row: Mapping[str, str], *, currency: str, at: datetime) -> FeedIte
         options=options,
         sku=cells.get("sku", ""),
         gtin=_gtin(cells.get("gtin", "")),
-        price_micros=price.micros,
-        list_price_micros=None if list_price is None else list_price.micros,
+        measure=_measure(cells),
+        prices=prices,
         currency=currency,
-        stock=_stock(cells),
+        stock=read_stock(cells),
         ships_to=_ships_to(cells),
         min_age=_min_age(cells),
-        valid_to=_instant("expiration_date", cells["expiration_date"])
+        valid_to=read_instant("expiration_date", cells["expiration_date"])
         if cells.get("expiration_date")
         else None,
         rating_value=_rating(cells.get("rating", "")),
         rating_count=_count("rating_count", cells.get("rating_count", "") or "0"),
+        photos=_photos(cells),
     )
 
 
-def read_price(text: str, *, currency: str, column: str = "price") -> Money:
-    """`12.99 USD`, `USD 12.99` or `12.99`, with a full stop for decimals. Raises RowRefused."""
-    match = _PRICE.fullmatch(text.strip())
-    if match is None:
-        raise RowRefused(
-            f"{column}_unreadable", f"The {column} {text!r:.40} is not of the form “12.99 {currency}”."
-        )
-    named = (match[1] or match[3] or currency).upper()
-    if (match[1] and match[3]) or named != currency:
-        raise RowRefused(
-            "currency_not_sold_here", f"The {column} is in {named}; this store sells in {currency}."
-        )
-    amount = Decimal(match[2])
-    places = -int(amount.as_tuple().exponent)
-    if places > exponent(currency) and amount != round(amount, exponent(currency)):
-        raise RowRefused(f"{column}_too_fine", f"The {column} has more decimals than {currency} has.")
-    if amount <= 0:
-        raise RowRefused(f"{column}_not_positive", f"The {column} is not above zero.")
-    return Money.from_decimal(amount, currency)
-
-
-def _prices(cells: Mapping[str, str], *, currency: str, at: datetime) -> tuple[Money, Money | None]:
-    price = read_price(cells["price"], currency=currency)
-    if not cells.get("sale_price"):
-        return price, None
-    sale = read_price(cells["sale_price"], currency=currency, column="sale_price")
-    if sale.micros > price.micros:
-        raise RowRefused("sale_price_above_price", "The sale_price is above the price.")
-    window = cells.get("sale_price_effective_date", "")
-    if window:
-        begin, _, end = window.partition("/")
-        starts = _instant("sale_price_effective_date", begin)
-        ends = _instant("sale_price_effective_date", end)
-        if not starts <= at < ends:
-            return price, None
-    return (price, None) if sale == price else (sale, price)
-
-
-def _stock(cells: Mapping[str, str]) -> int:
+def read_stock(cells: Mapping[str, str]) -> int:
+    """How many can be sold, by `availability` and `quantity`. Raises RowRefused."""
     availability = re.sub(r"[\s-]+", "_", cells["availability"].lower().rpartition("/")[2])
     if availability in _NOT_IN_STOCK:
         return 0
@@ -180,6 +139,27 @@ def _options(cells: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if name and value:
             options.append((name[:60], value))
     return tuple((name, value[:120]) for name, value in dict(options).items())
+
+
+def _photos(cells: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Addresses as given, the main one first; None where the feed has no such columns and says nothing of them."""
+    if "image_link" not in cells and "additional_image_link" not in cells:
+        return None
+    named = _BETWEEN_URLS.split(f"{cells.get('image_link', '')},{cells.get('additional_image_link', '')}")
+    return tuple(url.strip()[:2000] for url in named if url.strip(" ,"))
+
+
+def _measure(cells: Mapping[str, str]) -> Measure | None:
+    text, base = cells.get("unit_pricing_measure", ""), cells.get("unit_pricing_base_measure", "")
+    if not text:
+        return None
+    found = read_measure(text, base)
+    if found is None:
+        raise RowRefused(
+            "unit_pricing_measure_unreadable",
+            f"{text!r:.40} per {base!r:.40} is not of the form “750 ml” per “1 l”.",
+        )
+    return found
 
 
 def _gtin(text: str) -> str:
@@ -225,13 +205,3 @@ def _rating(text: str) -> Decimal | None:
     if not value.is_finite() or not 0 <= value <= 5:
         raise RowRefused("rating_unreadable", f"The rating {text!r:.40} is not a number from 0 to 5.")
     return round(value, 2)
-
-
-def _instant(column: str, text: str) -> datetime:
-    try:
-        read = datetime.fromisoformat(text.strip())
-    except ValueError as broken:
-        raise RowRefused(
-            f"{column}_unreadable", f"{column} {text!r:.40} is not an ISO 8601 date."
-        ) from broken
-    return read if read.tzinfo else read.replace(tzinfo=UTC)

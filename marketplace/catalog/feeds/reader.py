@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 from marketplace.catalog.feeds.columns import REQUIRED, canonical_row, header_names
-from marketplace.catalog.feeds.items import RowRefused
+from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.models import FeedImport
 
 LONGEST_LINE: Final = 1_000_000

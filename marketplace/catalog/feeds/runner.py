@@ -17,9 +17,10 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from marketplace.catalog.feeds.batches import Outcome, write_batch
-from marketplace.catalog.feeds.items import FeedItem, RowRefused, read_item
+from marketplace.catalog.feeds.items import FeedItem, read_item
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
+from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal
 
 log = structlog.get_logger(__name__)

@@ -24,10 +24,12 @@ from marketplace.catalog.feeds.intake import KEPT_FOR
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.models import FeedImport, FeedItemChange, Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.photo_links import set_links
 
 BATCH: Final = 500
 _TASK: Final = "marketplace.catalog.tasks.undo_feed"
-_STOCK: Final = "offer.stock"
+_PHOTOS: Final = "product.photos"
+_STOCK: Final = "offer.on_hand"
 
 
 class CannotRollBack(Conflict):
@@ -168,8 +170,10 @@ def _restore_fields(change: FeedItemChange, rows: dict[str, Any]) -> str:
         row, after = rows[kind], change.after.get(key)
         if row is None:
             left.append(name)
+        elif key == _PHOTOS:
+            set_links({row.pk: before})
         elif key == _STOCK:
-            row.stock = max(0, row.stock + before - after)
+            row.on_hand = max(0, row.on_hand + before - after)
         elif plain(getattr(row, name)) == after:
             restore(row, name, before)
         else:

@@ -1,8 +1,10 @@
 """What is sold, by whom, for how much, and how it got here."""
 
 from marketplace.catalog.models.feed import FeedImport, FeedImportStatusChange, FeedItemChange, FeedRefusal
+from marketplace.catalog.models.feed_source import FeedPull, FeedSource
 from marketplace.catalog.models.index import IndexOutbox, TextEmbedding, WaitingText
-from marketplace.catalog.models.offer import Offer, OfferChange
+from marketplace.catalog.models.offer import Offer, OfferChange, PricePoint, Reservation
+from marketplace.catalog.models.photo_link import PhotoLink
 from marketplace.catalog.models.product import Category, Media, Product, ProductStatusChange, Variant
 
 __all__ = [
@@ -10,13 +12,18 @@ __all__ = [
     "FeedImport",
     "FeedImportStatusChange",
     "FeedItemChange",
+    "FeedPull",
     "FeedRefusal",
+    "FeedSource",
     "IndexOutbox",
     "Media",
     "Offer",
     "OfferChange",
+    "PhotoLink",
+    "PricePoint",
     "Product",
     "ProductStatusChange",
+    "Reservation",
     "TextEmbedding",
     "Variant",
     "WaitingText",

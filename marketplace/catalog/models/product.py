@@ -121,6 +121,13 @@ class Variant(models.Model):
         max_length=300, blank=True, help_text="its options in words; empty for the only one"
     )
     options = models.JSONField(default=dict, blank=True, help_text="such as colour and size, name to value")
+    measure = models.DecimalField(
+        max_digits=14, decimal_places=6, null=True, blank=True, help_text="what a package holds"
+    )
+    measure_base = models.DecimalField(
+        max_digits=14, decimal_places=6, null=True, blank=True, help_text="per how much its price is compared"
+    )
+    measure_unit = models.CharField(max_length=5, blank=True, help_text="of both")
 
     class Meta:
         ordering = ["id"]

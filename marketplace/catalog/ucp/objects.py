@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from django.conf import settings
@@ -118,6 +119,15 @@ def variant_object(
     }
     if best.list_price:
         found["list_price"] = price(best.list_price)
+    if best.low:
+        found["metadata"]["lowest_price_30_days"] = price(best.low)
+    if best.unit_price and variant.measure:
+        measure = variant.measure
+        found["unit_price"] = {
+            **price(best.unit_price),
+            "measure": _scaled(measure.amount, measure.unit),
+            "reference": _scaled(measure.base, measure.unit),
+        }
     if variant.sku:
         found["sku"] = variant.sku
     if variant.gtin:
@@ -127,6 +137,18 @@ def variant_object(
     if inputs:
         found["inputs"] = inputs
     return found
+
+
+def _scaled(amount: Decimal, unit: str) -> dict[str, Any]:
+    """A measure as UCP has it: `value × 10^-scale`."""
+    exact = amount.normalize()
+    scale = max(0, -int(exact.as_tuple().exponent))
+    return {
+        "value": int(exact.scaleb(scale)),
+        "scale": scale,
+        "unit": unit,
+        "display_text": f"{exact:f} {unit}",
+    }
 
 
 def option_values(variants: Iterable[VariantView]) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from agentstore.kit.errors import StoreError
 from marketplace.catalog import shelf
 from marketplace.catalog.forms import MerchantForm, OfferForm, PhotoForm
 from marketplace.catalog.media import UnreadablePhoto, attach_photo
+from marketplace.catalog.models import PhotoLink
 from marketplace.catalog.offers import InvalidOffer, change_offer
 
 PER_PAGE = 25
@@ -146,6 +147,7 @@ def _offer_page(
         "form": form,
         "photo_form": photo_form,
         "photos": found.variant.product.media.all(),
+        "photo_links": found.variant.product.photo_links.exclude(status=PhotoLink.Status.DONE),
         "changes": found.changes.all()[:20],
         "crumbs": [
             (merchant.name, reverse("catalog:workspace", args=[merchant.slug])),

@@ -16,7 +16,7 @@ from marketplace.shopping.models.shopper import Shopper
 
 
 class Checkout(models.Model):
-    """One payment for a whole cart. Stock is taken when it opens, and returned once if it comes to nothing.
+    """One payment for a whole cart. Stock is reserved when it opens, and released once if it comes to nothing.
 
     A declined card leaves it open, so that the shopper can try another; `decline` is the bank's answer.
     """
@@ -55,6 +55,11 @@ class Checkout(models.Model):
 
     def __str__(self) -> str:
         return f"checkout {self.id}"
+
+    @property
+    def ref(self) -> str:
+        """How stock and processor name this checkout."""
+        return f"checkout:{self.pk}"
 
     @property
     def total(self) -> Money:
