@@ -59,19 +59,8 @@ def docker_run(image: str, runtime: str, usage: Callable[[str], Usage | None]) -
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     network = "none" if runtime == "runsc" else "host"
-    command = [
-        "docker",
-        "run",
-        "-d",
-        "--rm",
-        "--runtime",
-        runtime,
-        "-e",
-        f"PORT={port}",
-        "--network",
-        network,
-        image,
-    ]
+    options = ["--rm", "--runtime", runtime, "--env", f"PORT={port}", "--network", network]
+    command = ["docker", "run", "--detach", *options, image]
     started = time.perf_counter()
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     try:
@@ -82,12 +71,20 @@ def docker_run(image: str, runtime: str, usage: Callable[[str], Usage | None]) -
                     break
             time.sleep(0.005)
         spent = (time.perf_counter() - started) * 1000
-        if network == "none":
-            time.sleep(1)  # its program is not there yet, and what it will hold is what is compared
-        held = usage(name)
-        return spent, held.memory_bytes if held else 0
+        return spent, settled_bytes(lambda: usage(name))
     finally:
         subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False)
+
+
+def settled_bytes(usage: Callable[[], Usage | None]) -> int:
+    """What is held once it grows no more: within 1 % of what it was half a second before, 10 seconds at most."""
+    held, until = 0, time.monotonic() + 10
+    while time.monotonic() < until:
+        time.sleep(0.5)
+        before, held = held, found.memory_bytes if (found := usage()) else 0
+        if abs(held - before) <= held * 0.01:
+            break
+    return held
 
 
 def cold_starts(bench: Bench, rounds: int) -> list[float]:
@@ -220,13 +217,13 @@ def measure_driver(
         for cpus in (0.5, 2.0):
             with bench.probe(cpus=cpus) as probe:
                 asked = statistics.median(requests(probe, rounds * 5))
-                usage = driver.usage(probe.handle)
+                held = settled_bytes(partial(driver.usage, probe.handle))
             report.add(f"request overhead, {name}, {cpus:g} CPU", asked - plain, "ms", "lower")
             report.add(f"request, {name}, {cpus:g} CPU, against none", asked / plain, "x", "lower")
-        if usage is not None:
-            report.add(f"memory of an idle one, {name}", usage.memory_bytes / 1e6, "MB", "lower")
+        if held:
+            report.add(f"memory of an idle one, {name}", held / 1e6, "MB", "lower")
             if alternative is not None and alternative[1]:
-                ratio = usage.memory_bytes / alternative[1]
+                ratio = held / alternative[1]
                 report.add(f"memory of an idle one, {name}, against docker run", ratio, "x", "lower")
 
 

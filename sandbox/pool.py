@@ -5,6 +5,7 @@ Nothing here speaks to an engine: starts and stops are rows, done by the tasks o
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -27,8 +28,10 @@ __all__ = [
     "release_claim", "release_tenant", "rest_claim", "set_target", "target_spec",
 ]  # fmt: skip
 Status = Sandbox.Status
-# However the announcements fare, the rows are looked at this often.
-_LOOK_SECONDS = 0.5
+# However the announcements fare, the rows are looked at this often; by who stands far back in line, less.
+_LOOK_SECONDS, _LONGEST_LOOK = 0.5, 4.0
+# So many in line are told of a free place; the others could not have it.
+_NEXT = 4
 
 
 class NoCapacity(Unavailable):
@@ -78,7 +81,10 @@ def claim(
         left = patience.left(waiting)
         if left <= 0:
             raise _too_late(wish, waiting)
-        announcements.wait(waiting.sandbox_id, seconds=min(left, _LOOK_SECONDS))
+        if _is_next(waiting):
+            announcements.wait(waiting.sandbox_id, seconds=min(left, _LOOK_SECONDS))
+        else:
+            time.sleep(min(left, _pause(waiting)))
 
 
 async def aclaim(
@@ -102,7 +108,10 @@ async def aclaim(
         left = patience.left(waiting)
         if left <= 0:
             raise await sync_to_async(_too_late)(wish, waiting)
-        await announcements.await_(waiting.sandbox_id, seconds=min(left, _LOOK_SECONDS))
+        if _is_next(waiting):
+            await announcements.await_(waiting.sandbox_id, seconds=min(left, _LOOK_SECONDS))
+        else:
+            await asyncio.sleep(min(left, _pause(waiting)))
 
 
 def rest_claim(*, claim_key: str) -> bool:
@@ -166,6 +175,15 @@ def target_spec(*, tenant: str) -> RunSpec | None:
     """What is kept warm for a tenant, None when nothing is."""
     target = PoolTarget.objects.filter(tenant=tenant).first()
     return None if target is None else target.run_spec
+
+
+def _is_next(waiting: Waiting) -> bool:
+    return waiting.sandbox_id is not None or waiting.ahead < _NEXT
+
+
+def _pause(waiting: Waiting) -> float:
+    """Each look locks the hosts' rows: two hundred who all look twice a second would keep the next from theirs."""
+    return min(_LOOK_SECONDS * (1 + waiting.ahead / _NEXT), _LONGEST_LOOK)
 
 
 def _counted(claimed: ClaimedSandbox, patience: _Patience) -> ClaimedSandbox:

@@ -13,6 +13,9 @@ install_packages() {
     install --no-install-recommends "$@" >/dev/null
 }
 
+# Prints the package's name where the distribution has it.
+may_find() { may_install && apt-get -qq update >/dev/null 2>&1 && apt-cache show "$1" >/dev/null 2>&1 && echo "$1"; }
+
 find_python() {
   local candidate
   for candidate in python3 python3.13 python3.12 python3.11; do
@@ -61,7 +64,9 @@ fi
 
 if [ "${1:-}" = --tests ]; then
   missing=()
-  command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core fonts-liberation)
+  if ! command -v chromium-headless-shell >/dev/null && ! command -v chromium >/dev/null; then
+    missing+=("$(may_find chromium-headless-shell || echo chromium)" fonts-dejavu-core fonts-liberation)
+  fi
   # Two sandbox hosts on one machine are two network namespaces.
   if [ "$(uname)" = Linux ]; then command -v ip >/dev/null || missing+=(iproute2); fi
   # What drives the browser is a Node of its own that needs it.

@@ -22,4 +22,4 @@ scripts/setup_engine.sh || {
 }
 "$python" -m agentstore.embedded start --throwaway --dir "$directory"
 export AGENTSTORE_SERVICES_ENV=$directory/services.env
-"$python" -m pytest -n "${TEST_WORKERS:-2}" --dist loadgroup "$@"
+"$python" -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile "$@"

@@ -9,14 +9,18 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 # Whole stacks of processes, started in turn by one worker.
 STACKS = ("e2e", "demo")
+# Containers and browsers.
+SLOW = ("sandbox", "publishing", "look", "conversations")
 # An object's address, as it stands in the text of one that has no better.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
@@ -39,17 +43,37 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     _separate(os.environ["PYTEST_XDIST_WORKER"])
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay together, for what they share; so do all that start a stack."""
+    """What takes longest begins first, so that no worker is left alone with it."""
     if named := [item.nodeid for item in items if _ADDRESS.search(item.nodeid)]:
         raise pytest.UsageError(f"this name differs between two workers, give it an id: {named[0][:200]}")
     for item in items:
-        room = Path(item.path).relative_to(HERE).parts[0]
-        item.add_marker(pytest.mark.xdist_group("stack" if room in STACKS else str(item.path)))
-        if room in STACKS and item.get_closest_marker("timeout") is None:
+        if _room_of(item.nodeid) in STACKS and item.get_closest_marker("timeout") is None:
             # The first of them waits for the stack to start, whichever it is.
             item.add_marker(pytest.mark.timeout(420))
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """A file's tests stay together, for what they share; so do all that start a stack."""
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)
+
+
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """As `--dist loadfile`, with all stacks as one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stack" if _room_of(nodeid) in STACKS else nodeid.partition("::")[0]
+
+
+def _room_of(nodeid: str) -> str:
+    return nodeid.split("/", 2)[1]
+
+
+def _rank(nodeid: str) -> int:
+    room = _room_of(nodeid)
+    return 0 if room in STACKS else 1 if room in SLOW else 2
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -19,7 +19,7 @@ from tests.billing.conftest import MERCHANT, STUDIO, converse
 from tests.billing.standin import ROOT
 from tests.database import database_url
 
-EVENTS = 1_500
+EVENTS = 500
 NAME = "poster"
 POSTER = """
 import django

@@ -11,6 +11,7 @@ from marketplace.publishing.checks import REGISTRY
 from marketplace.publishing.models import Submission, Version
 from sandbox.models import Host, Sandbox
 from tests.bundles import pack_agent, source_bundle
+from tests.sandbox.drivers import on_one_driver
 
 pytestmark = [pytest.mark.containers, pytest.mark.django_db(transaction=True)]
 
@@ -46,6 +47,7 @@ def test_the_concierge_goes_from_upload_to_review(engine, submit):
     assert path == ["received", "building", "checking", "rehearsing", "in_review"]
 
 
+@on_one_driver
 @pytest.mark.parametrize(
     ("main", "check", "words"),
     [
@@ -63,6 +65,7 @@ def test_an_agent_that_does_not_start_fails_with_the_end_of_its_log(engine, main
     assert words in str(failed.evidence.get("log"))
 
 
+@on_one_driver
 def test_building_and_checking_twice_gives_the_same_once(engine, submit, settings):
     settings.CELERY_TASK_ALWAYS_EAGER = True
     submission = submit(pack_agent("concierge"))
@@ -75,6 +78,7 @@ def test_building_and_checking_twice_gives_the_same_once(engine, submit, setting
     assert submission.status_changes.count() == 5
 
 
+@on_one_driver
 def test_a_full_house_is_our_fault_and_waits(engine, submit, settings):
     settings.SANDBOX_MAX, settings.CHECK_PLACE_SECONDS = 0, 0
     Host.objects.update(places=0)

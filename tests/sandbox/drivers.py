@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import pytest
+
 from sandbox.driver import DriverError
 from sandbox.drivers import DRIVERS, make_driver
 
@@ -25,6 +27,12 @@ def missing_drivers() -> dict[str, str]:
         except DriverError as away:
             missing[name] = away.message
     return missing
+
+
+def on_one_driver(test: Any) -> Any:
+    """For a test of what no driver decides: on the first that is here."""
+    here = [name for name in DRIVERS if name not in missing_drivers()]
+    return pytest.mark.parametrize("driver", here[:1] or list(DRIVERS)[:1], indirect=True)(test)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -11,6 +11,7 @@ from sandbox.engine.client import engine_client
 from sandbox.images import build_source, compiling, get_image, store
 from sandbox.places import proof_stack
 from tests.sandbox.archives import wheel
+from tests.sandbox.drivers import on_one_driver
 
 pytestmark = [pytest.mark.containers, pytest.mark.django_db]
 
@@ -93,6 +94,7 @@ HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 GOOD = ("app/__pycache__/main.cpython-311.pyc", tarfile.REGTYPE)
 
 
+@on_one_driver
 @pytest.mark.parametrize(
     ("members", "size"),
     [
