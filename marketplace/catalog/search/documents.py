@@ -1,54 +1,67 @@
-"""Products as the index should know them, read from PostgreSQL in three queries a batch."""
+"""Products as the index should know them: PostgreSQL gathers variants and offers, one statement a batch."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any, Final
+
+from django.db import connection
 
 from marketplace.catalog.categories import slug_of
-from marketplace.catalog.models import Offer, Product, Variant
 from marketplace.catalog.search.backend import IndexDocument
 from marketplace.catalog.texts import text_key
 
-
-class _Offer(NamedTuple):
-    merchant_id: UUID
-    price_micros: int
-    currency: str
-    stock: int
-    ships_to: list[str]
+_READ: Final = """
+SELECT p.id, p.title, p.brand, p.description, p.attributes, p.text_hash, coalesce(c.path, ''),
+       v.titles, v.options, o.merchants, o.currencies, o.places, o.low, o.high, o.in_stock
+FROM catalog_product p
+LEFT JOIN catalog_category c ON c.id = p.category_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(v.title ORDER BY v.id) AS titles, jsonb_agg(DISTINCT v.options) AS options
+    FROM catalog_variant v WHERE v.product_id = p.id
+) v
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT o.merchant_id::text) AS merchants, array_agg(DISTINCT o.currency) AS currencies,
+           array_agg(DISTINCT coalesce(place, '*')) AS places, min(o.price_micros) AS low,
+           max(o.price_micros) AS high, bool_or(o.stock > 0) AS in_stock
+    FROM catalog_variant v JOIN catalog_offer o ON o.variant_id = v.id AND o.active
+    LEFT JOIN LATERAL unnest(o.ships_to) place ON true
+    WHERE v.product_id = p.id
+) o
+WHERE p.id = ANY(%s) AND p.status = 'active' AND o.low IS NOT NULL
+"""
 
 
 def read_documents(ids: Sequence[int]) -> list[IndexDocument]:
     """Those of the products that can be found: withheld ones and those without offers are left out."""
-    offers: dict[int, list[_Offer]] = defaultdict(list)
-    for product_id, *rest in Offer.objects.filter(variant__product_id__in=ids, active=True).values_list(
-        "variant__product_id", "merchant_id", "price_micros", "currency", "stock", "ships_to"
-    ):
-        offers[product_id].append(_Offer._make(rest))
-    variants: dict[int, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    for product_id, title, options in (
-        Variant.objects.filter(product_id__in=list(offers))
-        .order_by("id")
-        .values_list("product_id", "title", "options")
-    ):
-        variants[product_id].append((title, options))
-    products = Product.objects.filter(pk__in=list(offers), status=Product.Status.ACTIVE).values_list(
-        "id", "title", "brand", "description", "attributes", "text_hash", "category__path"
-    )
-    return [_document(row, variants[row[0]], offers[row[0]]) for row in products]
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [list(ids)])
+        return [_document(*row) for row in cursor.fetchall()]
 
 
 def _document(
-    row: tuple[Any, ...], variants: list[tuple[str, dict[str, Any]]], offers: list[_Offer]
+    product_id: int,
+    title: str,
+    brand: str,
+    description: str,
+    attributes: str,
+    text_hash: str,
+    path: str,
+    titles: list[str],
+    options: str,
+    merchants: list[str],
+    currencies: list[str],
+    places: list[str],
+    low: int,
+    high: int,
+    in_stock: bool,
 ) -> IndexDocument:
-    product_id, title, brand, description, attributes, text_hash, path = row
-    names, slugs = _place(path or "")
-    said = {str(name): value for name, value in attributes.items() if isinstance(value, str)}
+    names, slugs = _place(path)
+    said = {name: value for name, value in json.loads(attributes).items() if isinstance(value, str)}
     facts = [f"{name} {value}" for name, value in said.items()]
+    every: list[dict[str, Any]] = json.loads(options)
     return IndexDocument(
         product_id=product_id,
         text_key=text_key(text_hash) if text_hash else 0,
@@ -56,15 +69,15 @@ def _document(
         brand=brand,
         category_names=names,
         category_slugs=slugs,
-        body=" ".join([description, *facts, *(name for name, _ in variants if name)]),
-        options=frozenset((name, str(value)) for _, options in variants for name, value in options.items()),
+        body=" ".join([description, *facts, *filter(None, titles)]),
+        options=frozenset((name, str(value)) for chosen in every for name, value in chosen.items()),
         attributes=frozenset(said.items()),
-        merchants=frozenset(str(offer.merchant_id) for offer in offers),
-        ships_to=frozenset(place for offer in offers for place in (offer.ships_to or ["*"])),
-        currencies=frozenset(offer.currency for offer in offers),
-        min_price=min(offer.price_micros for offer in offers),
-        max_price=max(offer.price_micros for offer in offers),
-        in_stock=any(offer.stock > 0 for offer in offers),
+        merchants=frozenset(merchants),
+        ships_to=frozenset(places),
+        currencies=frozenset(currencies),
+        min_price=low,
+        max_price=high,
+        in_stock=in_stock,
     )
 
 

@@ -24,7 +24,8 @@ NEAREST: Final = 200
 WIDELY: Final = 4_000
 # Up to so many products that pass the filters, every one is compared.
 ALL_COMPARED: Final = 4_000
-_MOST_OF_A_TEXT: Final = 1_000
+_FIRST_TEXTS: Final = 80
+_MOST_OF_TEXTS: Final = 1_000
 
 # Words are searched beside meanings: the one takes this process's core, the other PostgreSQL's.
 _beside = ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1), thread_name_prefix="search-words")
@@ -110,14 +111,18 @@ def candidates_by_meaning(words: WordSearch, text: str) -> list[tuple[Worded, fl
 
 
 def _having(words: WordSearch, near: dict[int, float]) -> list[tuple[Worded, float]]:
-    """Products of these texts that pass, nearest first, ties by id."""
+    """Products of these texts that pass, nearest first, ties by id; those of the nearest texts are enough."""
     keys = sorted(near, key=lambda key: -near[key])
-    while True:
-        found = words.about(keys, limit=_MOST_OF_A_TEXT) if keys else []
-        if len(found) < _MOST_OF_A_TEXT or len(keys) == 1:
+    found: list[Worded] = []
+    for count in (_FIRST_TEXTS, len(keys)):
+        some = keys[:count]
+        found = words.about(some, limit=_MOST_OF_TEXTS) if some else []
+        while len(found) == _MOST_OF_TEXTS and len(some) > 1:
+            # More products read alike than are taken at once.
+            some = some[: max(1, len(some) // 4)]
+            found = words.about(some, limit=_MOST_OF_TEXTS)
+        if len(found) >= CANDIDATES or count >= len(keys):
             break
-        # More products read alike than are taken at once: those of the nearest texts are enough.
-        keys = keys[: max(1, len(keys) // 4)]
     pairs = [(worded, near[worded.text_key]) for worded in found]
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0].product_id))
 

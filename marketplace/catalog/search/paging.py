@@ -13,7 +13,7 @@ from django.core.cache import cache
 
 from agentstore.kit.ids import new_id
 from agentstore.kit.pagination import MalformedCursor, decode_cursor, encode_cursor
-from marketplace.catalog.search.backend import Found
+from marketplace.catalog.search.backend import Facet, Found, Hit
 from marketplace.catalog.search.filters import SearchFilters
 
 REMEMBERED_SECONDS: Final = 900
@@ -51,14 +51,23 @@ def write_cursor(position: Position, *, mark: str) -> str:
 def remember_ranking(found: Found) -> str:
     """Keep a ranking; gives its name."""
     name = new_id().hex
-    cache.set(_key(name), found, timeout=REMEMBERED_SECONDS)
+    facets = {kind: [(facet.value, facet.count) for facet in facets] for kind, facets in found.facets.items()}
+    kept = [[hit.product_id for hit in found.hits], found.total, facets]
+    cache.set(_key(name), kept, timeout=REMEMBERED_SECONDS)
     return name
 
 
 def recall_ranking(name: str) -> Found | None:
     """A ranking of that name, None when it is forgotten: it is then made again."""
-    found = cache.get(_key(name)) if name else None
-    return found if isinstance(found, Found) else None
+    kept = cache.get(_key(name)) if name else None
+    if kept is None:
+        return None
+    ids, total, facets = kept
+    return Found(
+        hits=[Hit(number, 0.0, place=place) for place, number in enumerate(ids, start=1)],
+        total=total,
+        facets={kind: tuple(Facet(*facet) for facet in found) for kind, found in facets.items()},
+    )
 
 
 def _key(name: str) -> str:
