@@ -8,7 +8,8 @@ from typing import Final
 from agentstore.kit.errors import NotFound, TooMany
 from agentstore.kit.ids import MalformedId, parse_public_id
 from marketplace.catalog.models import Product, Variant
-from marketplace.catalog.products import ProductView, read_products
+from marketplace.catalog.products import ProductView
+from marketplace.catalog.reading import read_products
 
 MOST_IDS: Final = 50
 

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Final
 
 from agentstore.kit.errors import Invalid
-from marketplace.catalog.products import ProductView, read_products
+from marketplace.catalog.products import ProductView
+from marketplace.catalog.reading import read_products
 from marketplace.catalog.search.backend import Facet, Hit, Why
 from marketplace.catalog.search.filters import SearchFilters
 from marketplace.catalog.search.hybrid import CANDIDATES, get_backend

@@ -17,6 +17,11 @@ _IN_STOCK: Final = (
     "o.active AND (o.valid_from IS NULL OR o.valid_from <= %(at)s)"
     " AND (o.valid_to IS NULL OR o.valid_to > %(at)s) AND o.stock > 0"
 )
+# The same as `Offer.prices_at`.
+_ASKED: Final = (
+    "CASE WHEN o.sale_micros IS NULL THEN o.price_micros"
+    " WHEN o.sale_from <= %(at)s AND %(at)s < o.sale_to THEN o.sale_micros ELSE o.regular_micros END"
+)
 _READ: Final = """
 SELECT p.id, p.brand, p.attributes, coalesce(c.path, ''), v.options
 FROM catalog_product p
@@ -58,10 +63,10 @@ def _conditions(filters: SearchFilters) -> tuple[list[str], dict[str, Any]]:
         conditions.append("o.currency = %(currency)s")
         values["currency"] = filters.currency
     if filters.min_price:
-        conditions.append("o.price_micros >= %(low)s")
+        conditions.append(f"{_ASKED} >= %(low)s")
         values["low"] = filters.min_price.micros
     if filters.max_price:
-        conditions.append("o.price_micros <= %(high)s")
+        conditions.append(f"{_ASKED} <= %(high)s")
         values["high"] = filters.max_price.micros
     if filters.merchants:
         conditions.append("o.merchant_id = ANY(%(merchants)s)")
