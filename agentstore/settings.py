@@ -309,6 +309,8 @@ FETCH_ALLOWED_NETWORKS = env.list("FETCH_ALLOWED_NETWORKS", default=[])
 
 # Conversations
 TURN_LEASE_SECONDS = env.int("TURN_LEASE_SECONDS", 15)
+# P-256 private key (PEM) that signs UCP answers; without one it follows from the secret key.
+UCP_SIGNING_KEY = env.str("UCP_SIGNING_KEY", "", multiline=True)
 PSEUDONYM_KEY = env.str("PSEUDONYM_KEY", SECRET_KEY)
 
 # Money

@@ -52,6 +52,12 @@ class InvalidArguments(Invalid):
     code = "invalid_arguments"
 
 
+class InvalidParams(Invalid):
+    """Arguments that get JSON-RPC's "Invalid params" instead of a result that says so."""
+
+    code = "invalid_params"
+
+
 class UnknownTool(NotFound):
     """There is no tool of this name."""
 
@@ -233,6 +239,8 @@ def _call(toolbox: Toolbox[C], caller: C, call: Call, params: dict[str, Any]) ->
         raise _Rejected(INVALID_PARAMS, "tools/call takes a name and an object of arguments")
     try:
         answer, failed = call(toolbox, caller, name, arguments), False
+    except InvalidParams as error:
+        raise _Rejected(INVALID_PARAMS, error.message, error.as_problem()) from error
     except StoreError as error:
         answer, failed = error.as_problem(), True
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))

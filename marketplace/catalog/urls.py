@@ -1,16 +1,10 @@
 from django.urls import path, re_path
 
 from marketplace.catalog import merchant_api
-from marketplace.catalog.ucp import api
 from marketplace.catalog.views import imports, merchant, photos, shop, sources
 
 app_name = "catalog"
 urlpatterns = [
-    path(".well-known/ucp", api.profile, name="ucp-profile"),
-    path("ucp/catalog/search", api.search, name="ucp-search"),
-    path("ucp/catalog/lookup", api.lookup, name="ucp-lookup"),
-    path("ucp/catalog/product", api.product, name="ucp-product"),
-    path("ucp/mcp", api.mcp, name="ucp-mcp"),
     path("api/merchant/items", merchant_api.items, name="api-items"),
     path("api/merchant/offers", merchant_api.offers, name="api-offers"),
     path("api/merchant/imports", merchant_api.imports, name="api-imports"),

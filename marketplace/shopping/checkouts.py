@@ -98,7 +98,7 @@ def checkout_of(user: User, checkout_id: uuid.UUID) -> Checkout:
     return checkout
 
 
-def start_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total: Money) -> Checkout:
+def start_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed_total: Money) -> Checkout:
     """Give up the shopper's earlier open checkout, if any, and open one for the cart as it is.
 
     Raises PaymentUnderWay when the earlier one was paid a moment ago, and what `open_checkout` raises.
@@ -116,7 +116,7 @@ def start_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total
 
 
 @transaction.atomic
-def open_checkout(*, shopper: Shopper, by: User, address: Address, agreed_total: Money) -> Checkout:
+def open_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed_total: Money) -> Checkout:
     """Read prices and stock again, reserve the stock, and make one order per merchant.
 
     `agreed_total` is what the page showed. Raises CartChanged when it is not the total of now or the cart
@@ -195,7 +195,7 @@ def _place_order(
     parts: list[tuple[CartLine, OfferFact]],
     *,
     address: Address,
-    by: User,
+    by: User | None,
 ) -> None:
     order = Order.objects.create(
         number=new_order_number(),

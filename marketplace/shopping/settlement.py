@@ -62,6 +62,26 @@ def settle_event(*, event_id: int) -> None:
                 )
 
 
+def settle_paid(*, checkout_id: uuid.UUID) -> bool:
+    """Settle a checkout by the processor's own answer about its payment; False while it is not paid.
+
+    For callers that cannot wait for the event. Speaks to the processor: call it outside of a transaction.
+    Raises ProcessorUnavailable, AmountMismatch.
+    """
+    payment_ref = Checkout.objects.values_list("payment_ref", flat=True).get(pk=checkout_id)
+    payment = retrieve_payment(payment_id=payment_ref) if payment_ref else None
+    if payment is None or not payment.paid:
+        return False
+    settle_checkout(
+        checkout_id=checkout_id,
+        payment_ref=payment.id,
+        amount=payment.received,
+        fee=payment.fee,
+        paid_at=now(),
+    )
+    return True
+
+
 def _payment_now(event_id: int) -> Payment | None:
     """What the processor says of a succeeded payment now, its own fee included;
 

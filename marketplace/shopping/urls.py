@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from marketplace.shopping.store_urls import store_urls
+from marketplace.shopping.ucp.urls import ucp_urls
 from marketplace.shopping.views import chat, privacy, trace
 
 app_name = "shopping"
@@ -29,4 +30,4 @@ conversation_urls: list[URLPattern | URLResolver] = [
     path("operator/rehearsals/<uuid:conversation_id>/", trace.rehearsal, name="rehearsal-trace"),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [*store_urls, *conversation_urls]
+urlpatterns: list[URLPattern | URLResolver] = [*store_urls, *conversation_urls, *ucp_urls]

@@ -1,1 +1,4 @@
-"""The Universal Commerce Protocol, specification 2026-04-08: catalogue search, lookup and product detail."""
+"""The Universal Commerce Protocol: the catalogue's objects and operations.
+
+Its doors stand in marketplace.shopping.ucp.
+"""

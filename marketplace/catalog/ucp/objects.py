@@ -11,15 +11,15 @@ from pydantic import BaseModel
 
 from agentstore.kit.money import Money
 from marketplace.catalog.products import OfferView, ProductView, VariantView
+from marketplace.catalog.ucp.versions import version
 
-VERSION: Final = "2026-04-08"
 SEARCH: Final = "dev.ucp.shopping.catalog.search"
 LOOKUP: Final = "dev.ucp.shopping.catalog.lookup"
 
 
 def envelope(capability: str, *, status: str = "success") -> dict[str, Any]:
     """The `ucp` member of a response."""
-    return {"version": VERSION, "status": status, "capabilities": {capability: [{"version": VERSION}]}}
+    return {"version": version(), "status": status, "capabilities": {capability: [{"version": version()}]}}
 
 
 def price(amount: Money) -> dict[str, Any]:

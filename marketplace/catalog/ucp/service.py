@@ -1,6 +1,7 @@
 """UCP's three catalogue operations: a request as a dict in, a response as a dict out.
 
-REST, MCP and the gateway of sandboxed agents all answer with these.
+REST, MCP and the gateway of sandboxed agents all answer with these. A request may also say which `fields` of the
+answer it wants, or that a `compact` one will do (marketplace.catalog.ucp.selecting).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ucp_sdk.models.schemas.shopping.catalog_lookup import (
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchRequest, SearchResponse
 
 from agentstore.kit.errors import Invalid
+from agentstore.kit.mcp import InvalidParams
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import find_slugs
 from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
@@ -26,7 +28,9 @@ from marketplace.catalog.products import ProductView, VariantView
 from marketplace.catalog.search import SearchFilters, Why, search_catalog
 from marketplace.catalog.search.service import MOST_PER_PAGE
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, checked, envelope, product_object
+from marketplace.catalog.ucp.selecting import select_fields, wanted_fields
 from marketplace.catalog.ucp.selection import matches, narrow, signals
+from marketplace.catalog.ucp.versions import version
 
 M = TypeVar("M", bound=BaseModel)
 DEFAULT_LIMIT: Final = 10
@@ -41,7 +45,7 @@ class InvalidRequest(Invalid):
     code = "invalid_request"
 
 
-class RequestTooLarge(Invalid):
+class RequestTooLarge(InvalidParams):
     """More identifiers than one request may hold."""
 
     code = "request_too_large"
@@ -53,6 +57,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     Raises InvalidRequest, InvalidSearch, MalformedCursor.
     """
     body = _read(SearchRequest, request)
+    fields = wanted_fields(request)
     filters, messages = _filters(body)
     page = body.pagination
     explain = (body.model_extra or {}).get("explain") is True
@@ -83,7 +88,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     }
     if messages:
         response["messages"] = messages
-    return checked(SearchResponse, response)
+    return select_fields(checked(SearchResponse, response), fields)
 
 
 def _found(product: ProductView, why: Why | None) -> dict[str, Any] | None:
@@ -103,6 +108,7 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
     Raises InvalidRequest, RequestTooLarge.
     """
     body = _read(LookupRequest, request)
+    fields = wanted_fields(request)
     ids = list(dict.fromkeys(body.ids))
     if len(ids) > MOST_IDS:
         raise RequestTooLarge(f"At most {MOST_IDS} ids per request.", hint="Ask in smaller batches.")
@@ -118,7 +124,7 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"ucp": envelope(LOOKUP), "products": found}
     if missing:
         response["messages"] = [_info("not_found", text[:120]) for text in missing]
-    return checked(LookupResponse, response)
+    return select_fields(checked(LookupResponse, response), fields)
 
 
 def product_detail(request: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +133,7 @@ def product_detail(request: dict[str, Any]) -> dict[str, Any]:
     An unknown id is an answer with `ucp.status` "error", as UCP wants it. Raises InvalidRequest.
     """
     body = _read(GetProductRequest, request)
+    fields = wanted_fields(request)
     try:
         product = get_product(product_id=body.id)
     except ProductNotFound as unknown:
@@ -148,7 +155,8 @@ def product_detail(request: dict[str, Any]) -> dict[str, Any]:
     if options:
         shown["options"] = [{"name": name, "values": values} for name, values in options.items()]
         shown["selected"] = [{"name": name, "label": label} for name, label in chosen.items()]
-    return checked(GetProductResponse, {"ucp": envelope(LOOKUP), "product": shown})
+    answer = checked(GetProductResponse, {"ucp": envelope(LOOKUP), "product": shown})
+    return select_fields(answer, fields)
 
 
 def _featured_first(variants: list[VariantView], featured: VariantView | None) -> list[VariantView]:
@@ -220,7 +228,9 @@ def _read(model: type[M], request: dict[str, Any]) -> M:
     except ValidationError as broken:
         first = broken.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"
-        raise InvalidRequest(f"{where}: {first['msg']}", hint="See the schema of UCP 2026-04-08.") from broken
+        raise InvalidRequest(
+            f"{where}: {first['msg']}", hint=f"See the schema of UCP {version()}."
+        ) from broken
 
 
 def _info(code: str, text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from marketplace.shopping.models.order import (
 )
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
+from marketplace.shopping.models.ucp import UcpCart, UcpCheckout, UcpCheckoutChange, UcpPlatform, UcpReply
 
 __all__ = [
     "Attribution",
@@ -42,4 +43,9 @@ __all__ = [
     "Shopper",
     "ToolCall",
     "Turn",
+    "UcpCart",
+    "UcpCheckout",
+    "UcpCheckoutChange",
+    "UcpPlatform",
+    "UcpReply",
 ]

@@ -1,6 +1,18 @@
 """Tasks by the names that the beat and other rooms know them by."""
 
 from marketplace.shopping.tasks.conversations import reap_turns, rehearse_submission
-from marketplace.shopping.tasks.orders import expire_checkouts, send_refund, settle_payment_event
+from marketplace.shopping.tasks.orders import (
+    confirm_ucp_checkout,
+    expire_checkouts,
+    send_refund,
+    settle_payment_event,
+)
 
-__all__ = ["expire_checkouts", "reap_turns", "rehearse_submission", "send_refund", "settle_payment_event"]
+__all__ = [
+    "confirm_ucp_checkout",
+    "expire_checkouts",
+    "reap_turns",
+    "rehearse_submission",
+    "send_refund",
+    "settle_payment_event",
+]

@@ -8,6 +8,8 @@ from celery import shared_task
 
 from billing.processor.errors import ProcessorUnavailable
 from marketplace.shopping import checkouts, refunds, settlement
+from marketplace.shopping.ucp import confirming, settling
+from marketplace.shopping.ucp.forgetting import forget_abandoned
 
 
 @shared_task(name="marketplace.shopping.tasks.settle_payment_event")
@@ -18,9 +20,11 @@ def settle_payment_event(event_id: int) -> None:
 
 @shared_task(name="marketplace.shopping.tasks.expire_checkouts")
 def expire_checkouts() -> None:
-    """End checkouts whose time is up, and send refunds again that got lost on the way."""
+    """End checkouts whose time is up, send refunds again that got lost on the way, forget what platforms left."""
     checkouts.expire_checkouts()
     refunds.resend_refunds()
+    settling.refresh_waiting()
+    forget_abandoned()
 
 
 @shared_task(
@@ -32,3 +36,9 @@ def expire_checkouts() -> None:
 def send_refund(refund_id: str) -> None:
     """Ask the processor to pay a granted refund."""
     refunds.send_refund(refund_id=uuid.UUID(refund_id))
+
+
+@shared_task(name="marketplace.shopping.tasks.confirm_ucp_checkout")
+def confirm_ucp_checkout(checkout_id: str) -> None:
+    """Mail the buyer what a platform bought for them."""
+    confirming.send_confirmation(checkout_id=checkout_id)

@@ -1,0 +1,63 @@
+"""What every answer of a UCP operation has around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agentstore.kit.errors import StoreError
+from agentstore.kit.mcp import InvalidParams
+from marketplace.catalog.ucp.versions import version
+
+Json = dict[str, Any]
+CART: Final = "dev.ucp.shopping.cart"
+CHECKOUT: Final = "dev.ucp.shopping.checkout"
+FULFILLMENT: Final = "dev.ucp.shopping.fulfillment"
+ORDER: Final = "dev.ucp.shopping.order"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body and its HTTP status. Business outcomes, also unwelcome ones, are answers with status 200."""
+
+    body: Json
+    status: int = 200
+
+
+def ucp(*capabilities: str, status: str = "success", handlers: Json | None = None) -> Json:
+    """The `ucp` member of an answer, with the capabilities that it is about."""
+    extends = {FULFILLMENT: CHECKOUT}
+    return {
+        "version": version(),
+        "status": status,
+        "capabilities": {
+            name: [{"version": version(), **({"extends": extends[name]} if name in extends else {})}]
+            for name in capabilities
+        },
+        **({} if handlers is None else {"payment_handlers": handlers}),
+    }
+
+
+def failure(capability: str, *messages: Json) -> Answer:
+    """A business outcome without a resource: nothing was made, or nothing was found."""
+    handlers: Json | None = {} if capability == CHECKOUT else None
+    return Answer({"ucp": ucp(capability, status="error", handlers=handlers), "messages": list(messages)})
+
+
+def error_message(code: str, text: str, *, severity: str = "unrecoverable") -> Json:
+    """An error as UCP tells it."""
+    return {"type": "error", "code": code, "content": text[:500], "severity": severity}
+
+
+def refusal(refused: StoreError) -> Json:
+    """A protocol error: problem details (RFC 9457), and `content`, which is what UCP calls `detail`.
+
+    Where a request is too large, UCP has its code in a message instead.
+    """
+    text = f"{refused.message} {refused.hint}".strip()
+    found = {**refused.as_problem(), "detail": text, "content": text}
+    del found["type"]  # says no more than the code
+    if isinstance(refused, InvalidParams):
+        del found["code"]
+        found["messages"] = [error_message(refused.code, text, severity="recoverable")]
+    return found

@@ -1,0 +1,106 @@
+"""UCP's cart operations. A cart promises nothing: prices and stock are those of each reading."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+
+from agentstore.kit.clock import now
+from agentstore.kit.errors import NotFound
+from marketplace.shopping.models import UcpCart
+from marketplace.shopping.ucp.answers import CART, Answer, Json, error_message, failure, ucp
+from marketplace.shopping.ucp.callers import Caller
+from marketplace.shopping.ucp.lines import (
+    line_objects,
+    loaded,
+    price_lines,
+    read_lines,
+    stored,
+    total_objects,
+)
+from marketplace.shopping.ucp.people import read_buyer, read_context
+
+KEPT_FOR: Final = timedelta(days=7)
+
+
+def create_cart(caller: Caller, request: Json) -> Answer:
+    """Make a cart. Without a single line that can be bought there is none, and the answer says why."""
+    lines, messages = read_lines(request.get("line_items"))
+    if not price_lines(lines).lines:
+        return failure(CART, *_as_errors([*messages, *price_lines(lines).messages]))
+    cart = UcpCart.objects.create(
+        platform=caller.platform,
+        signed=caller.signed,
+        lines=stored(lines),
+        buyer=read_buyer(request.get("buyer")),
+        context=read_context(request.get("context")),
+        expires_at=now() + KEPT_FOR,
+    )
+    return Answer(cart_object(cart, messages), 201)
+
+
+def get_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
+    """The cart at prices of now."""
+    try:
+        return Answer(cart_object(find_cart(caller, cart_id)))
+    except NotFound as unknown:
+        return failure(CART, error_message("not_found", unknown.message))
+
+
+def update_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
+    """Replace the cart's contents by the request's."""
+    try:
+        cart = find_cart(caller, cart_id)
+    except NotFound as unknown:
+        return failure(CART, error_message("not_found", unknown.message))
+    lines, messages = read_lines(request.get("line_items"))
+    cart.lines = stored(lines)
+    cart.buyer = read_buyer(request.get("buyer"))
+    cart.context = read_context(request.get("context"))
+    cart.expires_at = now() + KEPT_FOR
+    cart.save(update_fields=["lines", "buyer", "context", "expires_at"])
+    return Answer(cart_object(cart, messages))
+
+
+def cancel_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
+    """Give the cart up; the answer is the cart as it was."""
+    try:
+        cart = find_cart(caller, cart_id)
+    except NotFound as unknown:
+        return failure(CART, error_message("not_found", unknown.message))
+    answer = Answer(cart_object(cart))
+    cart.canceled_at = now()
+    cart.save(update_fields=["canceled_at"])
+    return answer
+
+
+def find_cart(caller: Caller, cart_id: str) -> UcpCart:
+    """The caller's own cart, neither given up nor expired. Raises NotFound."""
+    return caller.own(UcpCart.objects.filter(canceled_at=None, expires_at__gt=now()), cart_id)
+
+
+def cart_object(cart: UcpCart, messages: list[Json] | None = None) -> Json:
+    """The cart as UCP's object."""
+    priced = price_lines(loaded(cart.lines))
+    found: Json = {
+        "ucp": ucp(CART),
+        "id": cart.id,
+        "line_items": line_objects(priced),
+        "currency": settings.STORE_CURRENCY,
+        "totals": total_objects(priced, shipping=False),
+        "expires_at": cart.expires_at.isoformat(),
+    }
+    told = [*(messages or []), *priced.messages]
+    if told:
+        found["messages"] = told
+    if cart.buyer:
+        found["buyer"] = cart.buyer
+    if cart.context:
+        found["context"] = cart.context
+    return found
+
+
+def _as_errors(messages: list[Json]) -> list[Any]:
+    return [{**told, "type": "error", "severity": "unrecoverable"} for told in messages]

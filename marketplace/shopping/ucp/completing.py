@@ -1,0 +1,124 @@
+"""Completing a checkout: a guest's purchase in the store, paid with the platform's token.
+
+The processor is spoken to outside of any transaction. Its own answer to the payment is believed, as its event
+is, which finds the purchase settled when it comes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from agentstore.kit.errors import NotFound, StoreError
+from billing.processor.errors import ProcessorUnavailable
+from marketplace.shopping import paying, settlement
+from marketplace.shopping.carts import add_to_cart
+from marketplace.shopping.checkouts import Address, give_up_checkout, open_checkout
+from marketplace.shopping.models import Checkout, Shopper, UcpCheckout
+from marketplace.shopping.ucp import settling
+from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_message, failure
+from marketplace.shopping.ucp.callers import Caller
+from marketplace.shopping.ucp.delivery import complete_address, missing_parts, store_address
+from marketplace.shopping.ucp.lines import loaded, price_lines
+from marketplace.shopping.ucp.payment import handlers, read_instrument
+from marketplace.shopping.ucp.people import read_buyer
+from marketplace.shopping.ucp.sessions import find_checkout, require_open
+from marketplace.shopping.ucp.shown import checkout_object
+
+logger = structlog.get_logger(__name__)
+
+
+def complete_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
+    """Buy what the checkout holds, at what it costs now.
+
+    Whatever the buyer can mend, a declined card among it, is an answer: the checkout with messages. Raises
+    SessionClosed, PaymentRefused, ProcessorUnavailable.
+    """
+    try:
+        checkout = settling.refresh(find_checkout(caller, checkout_id))
+    except NotFound as unknown:
+        return failure(CHECKOUT, error_message("not_found", unknown.message))
+    if not handlers():
+        return Answer(checkout_object(_hand_over(checkout)))
+    token, billing = read_instrument(request.get("payment"))
+    claimed = _claim(checkout, billing=billing, buyer=read_buyer(request.get("buyer")))
+    if claimed.status != UcpCheckout.Status.PAYING:
+        return Answer(checkout_object(claimed))
+    try:
+        purchase = _open_purchase(claimed)
+    except StoreError as refused:
+        return Answer(checkout_object(_reopen(claimed, error_message(refused.code, str(refused)))))
+    attempt = paying.try_card(checkout_id=purchase, payment_method=token)
+    if attempt.taken:
+        settlement.settle_paid(checkout_id=purchase)
+        return Answer(checkout_object(settling.refresh(claimed)))
+    _give_up(purchase)
+    if attempt.decline == "authentication_required":
+        return Answer(checkout_object(_escalate(claimed, attempt.decline, attempt.words)))
+    told = error_message("payment_declined", attempt.words, severity="recoverable")
+    return Answer(checkout_object(_reopen(claimed, told)))
+
+
+@transaction.atomic
+def _claim(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: Json) -> UcpCheckout:
+    """The checkout on its way to be paid, so that no second request pays too; as it is if it is not ready."""
+    locked = require_open(checkout)
+    locked.buyer = {**locked.buyer, **buyer}
+    locked.destination = complete_address(locked.destination, billing=billing, buyer=locked.buyer)
+    locked.messages = []
+    priced = price_lines(loaded(locked.lines))
+    ready = priced.lines and not priced.messages and not missing_parts(locked.destination)
+    to = UcpCheckout.Status.PAYING if ready else UcpCheckout.Status.OPEN
+    settling.move(locked, to=to, reason="sent to be paid" if ready else "not ready to be paid")
+    return locked
+
+
+@transaction.atomic
+def _open_purchase(checkout: UcpCheckout) -> uuid.UUID:
+    """The store's own checkout of the same goods, for a shopper of this checkout's own."""
+    address: Address = store_address(checkout.destination)
+    # Each attempt is a shopper of its own: none has an earlier checkout that would have to be ended first.
+    shopper = Shopper.objects.create(country=address.country)
+    lines = loaded(checkout.lines)
+    for line in lines:
+        add_to_cart(shopper=shopper, offer_id=line.offer, quantity=line.quantity)
+    agreed = price_lines(lines).total
+    purchase: Checkout = open_checkout(shopper=shopper, by=None, address=address, agreed_total=agreed)
+    checkout.shopper, checkout.purchase = shopper, purchase
+    checkout.save(update_fields=["shopper", "purchase"])
+    return purchase.pk
+
+
+def _give_up(purchase: uuid.UUID) -> None:
+    """Return the stock at once. Where the processor is away, the purchase expires by itself."""
+    try:
+        give_up_checkout(checkout_id=purchase, by=None, reason="the card was not taken")
+    except ProcessorUnavailable as away:
+        logger.warning("purchase not given up", checkout=str(purchase), error=str(away))
+
+
+@transaction.atomic
+def _reopen(checkout: UcpCheckout, told: Json) -> UcpCheckout:
+    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
+    locked.messages = [{**told, "severity": "recoverable"}]
+    locked.purchase = None
+    settling.move(locked, to=UcpCheckout.Status.OPEN, reason=f"not paid: {told['code']}")
+    return locked
+
+
+@transaction.atomic
+def _hand_over(checkout: UcpCheckout) -> UcpCheckout:
+    return _escalate(require_open(checkout), "payment_handoff", "Pay on the store's own page.")
+
+
+@transaction.atomic
+def _escalate(checkout: UcpCheckout, code: str, text: str) -> UcpCheckout:
+    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
+    locked.messages = [error_message(code, text, severity="requires_buyer_input")]
+    locked.purchase = None
+    settling.move(locked, to=UcpCheckout.Status.ESCALATED, reason=f"handed to the buyer: {code}")
+    return locked

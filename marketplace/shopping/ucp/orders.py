@@ -1,0 +1,119 @@
+"""UCP's order: what one merchant owes, as it stands now. Unsigned callers are told no name and no street."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+
+from django.db.models import Prefetch
+
+from agentstore.kit.errors import NotFound
+from agentstore.kit.money import Money
+from marketplace.shopping.models import Order, Refund, UcpCheckout
+from marketplace.shopping.ucp.answers import ORDER, Answer, Json, error_message, failure, ucp
+from marketplace.shopping.ucp.callers import Caller
+from marketplace.shopping.ucp.shown import order_line, permalink
+
+_ADJUSTMENT = {Refund.Status.DONE: "completed", Refund.Status.FAILED: "failed"}
+
+
+def get_order(caller: Caller, request: Json, order_id: str) -> Answer:
+    """The whole order, if its checkout is the caller's own."""
+    try:
+        order = _find(caller, order_id)
+    except NotFound as unknown:
+        return failure(ORDER, error_message("not_found", unknown.message))
+    return Answer(order_object(order, private=caller.signed))
+
+
+def _find(caller: Caller, order_id: str) -> Order:
+    try:
+        number = uuid.UUID(order_id)
+    except ValueError as broken:
+        raise NotFound(f"There is no order {order_id!r:.60}.") from broken
+    refunds = Refund.objects.exclude(status=Refund.Status.DECLINED).prefetch_related("lines")
+    orders = Order.objects.exclude(status=Order.Status.PENDING).select_related("merchant", "checkout__ucp")
+    found = orders.prefetch_related("lines", Prefetch("refunds", refunds)).filter(pk=number).first()
+    # A purchase without a platform's checkout is a person's own: no platform reads it.
+    made = UcpCheckout.objects.filter(purchase_id=found.checkout_id).first() if found else None
+    if found is None or made is None:
+        raise NotFound(f"There is no order {order_id!r:.60}.")
+    caller.own(UcpCheckout.objects.all(), made.pk)
+    return found
+
+
+def order_object(order: Order, *, private: bool) -> Json:
+    """The order as UCP's object. `private` also tells whom and where it goes to."""
+    returned = _returned(order)
+    total = order.total.minor
+    return {
+        "ucp": ucp(ORDER),
+        "id": str(order.pk),
+        "label": order.number,
+        "checkout_id": order.checkout.ucp.pk,
+        "permalink_url": permalink(order),
+        "merchant": order.merchant.name,
+        "currency": order.currency,
+        "line_items": [
+            {
+                **order_line(order, line),
+                "quantity": {
+                    "original": line.quantity,
+                    "total": line.quantity - returned[line.pk],
+                    "fulfilled": 0,
+                },
+                "status": "removed" if returned[line.pk] >= line.quantity else "processing",
+            }
+            for line in order.lines.all()
+        ],
+        "totals": [
+            {"type": "subtotal", "display_text": "Items", "amount": total},
+            {"type": "fulfillment", "display_text": "Shipping", "amount": 0},
+            {"type": "total", "amount": total},
+        ],
+        "fulfillment": {"expectations": [_expectation(order, private=private)], "events": []},
+        "adjustments": [_adjustment(refund) for refund in order.refunds.all()],
+    }
+
+
+def _expectation(order: Order, *, private: bool) -> Json:
+    ship_to = order.ship_to
+    destination = {"address_country": ship_to.get("country", "")}
+    if private:
+        destination |= {
+            "last_name": ship_to.get("name", ""),
+            "street_address": ship_to.get("street", ""),
+            "address_locality": ship_to.get("city", ""),
+            "postal_code": ship_to.get("postal_code", ""),
+        }
+    return {
+        "id": "shipment_1",
+        "method_type": "shipping",
+        "line_items": [{"id": f"line_{line.pk}", "quantity": line.quantity} for line in order.lines.all()],
+        "destination": destination,
+        "description": f"Sent by {order.merchant.name}",
+    }
+
+
+def _returned(order: Order) -> dict[int, int]:
+    """By line id, how many items were paid back."""
+    counts: dict[int, int] = defaultdict(int)
+    for refund in order.refunds.all():
+        if refund.status == Refund.Status.DONE:
+            for part in refund.lines.all():
+                counts[part.line_id] += part.quantity
+    return counts
+
+
+def _adjustment(refund: Refund) -> Json:
+    """A refund: what goes back is negative."""
+    return {
+        "id": str(refund.pk),
+        "type": "refund",
+        "occurred_at": (refund.done_at or refund.requested_at).isoformat(),
+        "status": _ADJUSTMENT.get(Refund.Status(refund.status), "pending"),
+        "line_items": [
+            {"id": f"line_{part.line_id}", "quantity": -part.quantity} for part in refund.lines.all()
+        ],
+        "totals": [{"type": "total", "amount": -Money(refund.amount_micros, refund.order.currency).minor}],
+    }

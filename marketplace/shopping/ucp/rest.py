@@ -1,0 +1,108 @@
+"""UCP over REST. Public: a platform says who it is, and proves it where it signs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from agentstore.kit.clock import now
+from agentstore.kit.errors import Invalid, StoreError, TooMany
+from agentstore.kit.signatures import sign_response
+from marketplace.catalog.ucp.versions import APRIL, speaking
+from marketplace.shopping.ucp.answers import Answer, refusal
+from marketplace.shopping.ucp.callers import read_caller
+from marketplace.shopping.ucp.operations import OPERATIONS
+
+CALLS_PER_MINUTE: Final = 600
+View = Callable[..., HttpResponse]
+
+
+class TooManyCalls(TooMany):
+    """One caller asked too often within a minute."""
+
+    code = "too_many_calls"
+
+
+class InvalidBody(Invalid):
+    """The body is no JSON object that can be kept."""
+
+    code = "invalid_request"
+
+
+def limit_caller(request: HttpRequest) -> None:
+    """Count a call of this address. Raises TooManyCalls past the limit of the running minute."""
+    key = f"ucp:{request.META.get('REMOTE_ADDR', '')}:{now():%H%M}"
+    cache.add(key, 0, timeout=90)
+    if cache.incr(key) > CALLS_PER_MINUTE:
+        raise TooManyCalls(
+            f"At most {CALLS_PER_MINUTE} calls a minute.", hint="Wait for the next minute, or ask in batches."
+        )
+
+
+def endpoint(**methods: str) -> View:
+    """A view that answers each HTTP method with the operation of that name.
+
+    A version in the path goes before none, and behind the one that UCP-Agent asks for.
+    """
+
+    @csrf_exempt
+    def view(request: HttpRequest, target: str = "", version: str = APRIL) -> HttpResponse:
+        operation = OPERATIONS.get(methods.get(str(request.method), ""))
+        if operation is None:
+            refused = HttpResponse(status=405)
+            refused["Allow"] = ", ".join(methods)
+            return refused
+        try:
+            limit_caller(request)
+            caller = read_caller(request)
+            with speaking(version):
+                answer = operation.run(caller, read_body(request), target)
+        except StoreError as error:
+            answer = Answer(refusal(error), error.status)
+        return sign_response(JsonResponse(answer.body, status=answer.status))
+
+    return view
+
+
+def read_body(request: HttpRequest) -> dict[str, Any]:
+    """The body as an object; nothing sent is an empty one. Raises InvalidBody."""
+    try:
+        body = json.loads(request.body or b"{}", parse_constant=_no_number)
+    except (ValueError, RecursionError) as broken:
+        raise InvalidBody("The body is not JSON.") from broken
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise InvalidBody("The body is one JSON object.")
+    require_storable(body)
+    return body
+
+
+def require_storable(value: Any) -> None:
+    """Raises InvalidBody for text that no database keeps: the zero character, halves of surrogate pairs."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError as broken:
+        raise InvalidBody("The body has half a surrogate pair.") from broken
+    except RecursionError as broken:
+        raise InvalidBody("The body is nested too deeply.") from broken
+    if "\\u0000" in text and _has_zero(value):
+        raise InvalidBody("The body has a zero character.")
+
+
+def _has_zero(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_zero(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_has_zero, value))
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(text)

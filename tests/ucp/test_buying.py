@@ -1,0 +1,374 @@
+"""Programs buy: carts, checkouts and orders over REST and MCP, one platform's never another's."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.test import Client
+from ucp_sdk.models.schemas.shopping.cart import Cart as UcpCartModel
+from ucp_sdk.models.schemas.shopping.fulfillment import Checkout as UcpCheckoutModel
+from ucp_sdk.models.schemas.shopping.order import Order as UcpOrderModel
+
+from agentstore.kit.clock import now
+from marketplace.catalog.models import Offer
+from marketplace.shopping import refunds
+from marketplace.shopping.models import Checkout, Order, Shopper, UcpCart
+from marketplace.shopping.ucp.confirming import send_confirmation
+from tests.orders.world import books_balance
+from tests.ucp.world import ADDRESS, SHIPPING, SOMEBODY_ELSE, Platform, card
+
+
+def variant(offer):
+    return offer.variant.public_id
+
+
+def test_goods_of_two_merchants_are_one_checkout_and_an_order_for_each(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.headphones), variant(goods.kettle), quantity=2)
+    UcpCheckoutModel.model_validate(checkout)
+    assert checkout["status"] == "ready_for_complete"
+    subtotal, shipping, total = checkout["totals"]
+    assert [(part["display_text"], part["amount"]) for part in subtotal["lines"]] == [
+        ("Audio Haus", 19800), ("Tea House", 7100),
+    ]  # fmt: skip
+    assert (subtotal["amount"], shipping["amount"], total["amount"]) == (26900, 0, 26900)
+
+    done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    UcpCheckoutModel.model_validate(done)
+    assert done["status"] == "completed"
+    assert done["totals"][-1]["amount"] == 26900
+    assert done["order"] == done["orders"][0]
+    orders = {one["merchant"]: platform.rest("GET", f"orders/{one['id']}") for one in done["orders"]}
+    assert set(orders) == {"Audio Haus", "Tea House"}
+    tea = UcpOrderModel.model_validate(orders["Tea House"])
+    assert tea.line_items[0].quantity.total == 2
+    assert orders["Tea House"]["totals"][-1]["amount"] == 7100
+    assert orders["Tea House"]["checkout_id"] == checkout["id"]
+
+    purchase = Checkout.objects.get()
+    assert purchase.status == Checkout.Status.PAID
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 498
+    assert books_balance()
+    # The processor's own word comes later and finds all of it done.
+    processor.deliver()
+    assert Order.objects.filter(status=Order.Status.PAID).count() == 2
+
+
+def test_a_bought_checkout_changes_no_more(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle))
+    path = f"checkout-sessions/{checkout['id']}"
+    platform.rest("POST", f"{path}/complete", card())
+    for method, below, body in (
+        ("PUT", "", {"line_items": [{"item": {"id": variant(goods.kettle)}, "quantity": 9}]}),
+        ("POST", "/cancel", {}),
+        ("POST", "/complete", card()),
+    ):
+        refused = platform.rest(method, path + below, body, status=409)
+        assert refused["code"] == "checkout_closed"
+    assert platform.rest("GET", path)["status"] == "completed"
+    assert Order.objects.count() == 1
+
+
+def test_a_declined_card_can_be_followed_by_another(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle))
+    path = f"checkout-sessions/{checkout['id']}/complete"
+    declined = platform.rest("POST", path, card("pm_card_chargeDeclinedInsufficientFunds"))
+    assert declined["status"] == "ready_for_complete"
+    assert declined["messages"][0]["code"] == "payment_declined"
+    assert "enough funds" in declined["messages"][0]["content"]
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 500
+    done = platform.rest("POST", path, card())
+    assert done["status"] == "completed"
+    assert "messages" not in done
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 499
+
+
+def test_a_question_of_the_bank_is_handed_to_the_buyer(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle), quantity=2)
+    answer = platform.rest(
+        "POST", f"checkout-sessions/{checkout['id']}/complete", card("pm_card_authenticationRequired")
+    )
+    assert answer["status"] == "requires_escalation"
+    assert answer["messages"][0]["severity"] == "requires_buyer_input"
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 500
+
+    buyer = Client()
+    page = "/ucp/continue/" + answer["continue_url"].split("/ucp/continue/")[1]
+    assert b"Kettle" in buyer.get(page).content
+    assert buyer.post(page).status_code == 302
+    assert b"Kettle" in buyer.get("/cart/").content
+    # The platform sees nothing of it.
+    assert platform.rest("GET", f"checkout-sessions/{checkout['id']}")["status"] == "requires_escalation"
+
+
+def test_without_test_mode_the_buyer_pays_on_the_stores_pages(platform, goods, settings):
+    settings.STRIPE_API_KEY = "sk_live_x"
+    checkout = platform.checkout(variant(goods.kettle))
+    assert checkout["ucp"]["payment_handlers"] == {}
+    answer = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert answer["status"] == "requires_escalation"
+    assert not Checkout.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("instrument", "code"),
+    [
+        ({}, "payment_instrument_invalid"),
+        ({"payment": {"instruments": [{"handler_id": "other", "credential": {"token": "pm_card_visa"}}]}},
+         "payment_instrument_invalid"),
+        (card("tok_unheard_of"), "payment_instrument_invalid"),
+    ],
+)  # fmt: skip
+def test_only_the_offered_handler_is_taken(platform, goods, instrument, code):
+    checkout = platform.checkout(variant(goods.kettle))
+    path = f"checkout-sessions/{checkout['id']}"
+    assert platform.rest("POST", f"{path}/complete", instrument, status=422)["code"] == code
+    assert platform.rest("GET", path)["status"] == "ready_for_complete"
+
+
+def test_an_address_is_asked_for_and_may_come_with_the_card(platform, goods, processor):
+    line = {"item": {"id": variant(goods.kettle)}, "quantity": 1}
+    to = {"methods": [{"type": "shipping", "destinations": [{"id": "d", "address_country": "us"}],
+                       "selected_destination_id": "d"}]}  # fmt: skip
+    checkout = platform.rest(
+        "POST", "checkout-sessions", {"line_items": [line], "fulfillment": to}, status=201
+    )
+    assert checkout["status"] == "incomplete"
+    paths = {told["path"].rsplit(".", 1)[1] for told in checkout["messages"]}
+    assert paths == {"street_address", "address_locality", "postal_code", "last_name"}
+    path = f"checkout-sessions/{checkout['id']}/complete"
+    assert platform.rest("POST", path, card())["status"] == "incomplete"
+    paid = card()
+    paid["payment"]["instruments"][0]["billing_address"] = {**ADDRESS, "id": "billing"}
+    assert platform.rest("POST", path, paid)["status"] == "completed"
+    assert Order.objects.get().ship_to["street"] == "1 Main St"
+
+
+def test_an_address_abroad_takes_nothing_from_the_card(platform, goods):
+    line = {"item": {"id": variant(goods.kettle)}, "quantity": 1}
+    to = {"methods": [{"type": "shipping", "destinations": [{"id": "d", "address_country": "FR"}]}]}
+    body = {"line_items": [line], "fulfillment": to, "buyer": {"last_name": "Doe"}}
+    checkout = platform.rest("POST", "checkout-sessions", body, status=201)
+    paid = card()
+    paid["payment"]["instruments"][0]["billing_address"] = ADDRESS
+    answer = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", paid)
+    assert answer["status"] == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"ships_to": ["DE"]}, "not_shippable"), ({"price_micros": 400_000}, "payment_too_small")],
+)
+def test_what_the_store_refuses_is_told(platform, goods, processor, change, code):
+    Offer.objects.filter(pk=goods.kettle.pk).update(**change)
+    checkout = platform.checkout(variant(goods.kettle))
+    answer = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert answer["messages"][0]["code"] == code
+    assert answer["status"] in ("incomplete", "ready_for_complete")
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 500
+
+
+def test_age_limits_hold_for_guests(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.wine))
+    answer = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert answer["messages"][0]["code"] == "age_restricted"
+    assert not Order.objects.exists()
+
+
+def test_what_is_sold_out_is_left_out_and_told(platform, goods):
+    checkout = platform.checkout(variant(goods.kettle), variant(goods.sold_out))
+    assert [line["item"]["id"] for line in checkout["line_items"]] == [variant(goods.kettle)]
+    assert checkout["messages"][0]["code"] == "out_of_stock"
+    body = {"line_items": [{"item": {"id": variant(goods.sold_out)}, "quantity": 1}]}
+    for path in ("checkout-sessions", "carts"):
+        none = platform.rest("POST", path, body)
+        assert none["ucp"]["status"] == "error"
+        assert none["messages"][0]["code"] == "out_of_stock"
+        assert "id" not in none
+    gone = platform.rest("POST", "carts", {"line_items": [{"item": {"id": "var_999"}, "quantity": 1}]})
+    assert gone["messages"][0]["code"] == "item_unavailable"
+
+
+def test_a_price_that_changes_is_the_price_that_is_paid(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle))
+    Offer.objects.filter(pk=goods.kettle.pk).update(price_micros=40_000_000)
+    assert platform.rest("GET", f"checkout-sessions/{checkout['id']}")["totals"][-1]["amount"] == 4000
+    done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert done["totals"][-1]["amount"] == 4000
+
+
+def test_a_cart_is_replaced_bought_from_once_and_given_up(platform, goods):
+    two = [{"item": {"id": variant(good)}, "quantity": 1} for good in (goods.headphones, goods.kettle)]
+    cart = platform.rest("POST", "carts", {"line_items": two}, status=201)
+    UcpCartModel.model_validate(cart)
+    changed = platform.rest(
+        "PUT", f"carts/{cart['id']}", {"line_items": [{"item": {"id": variant(goods.kettle)}, "quantity": 3}]}
+    )
+    assert [line["quantity"] for line in changed["line_items"]] == [3]
+    assert changed["totals"][-1]["amount"] == 10650
+    checkout = platform.rest(
+        "POST", "checkout-sessions", {"cart_id": cart["id"], "line_items": two}, status=201
+    )
+    assert [line["quantity"] for line in checkout["line_items"]] == [3]
+    again = platform.rest("POST", "checkout-sessions", {"cart_id": cart["id"]})
+    assert again["id"] == checkout["id"]
+    assert platform.rest("POST", f"carts/{cart['id']}/cancel")["line_items"] == changed["line_items"]
+    assert platform.rest("GET", f"carts/{cart['id']}")["messages"][0]["code"] == "not_found"
+
+
+def test_a_merchants_own_offer_can_be_named(platform, goods):
+    cheaper = Offer.objects.create(
+        variant=goods.kettle.variant, merchant=goods.audio, price_micros=30_000_000, currency="USD", on_hand=5
+    )
+    best = platform.checkout(variant(goods.kettle))
+    assert best["line_items"][0]["offer_id"] == f"off_{cheaper.pk}"
+    named = platform.checkout(f"off_{goods.kettle.pk}")
+    assert named["line_items"][0]["seller"] == {"name": "Tea House"}
+    assert named["line_items"][0]["item"]["price"] == 3550
+
+
+def test_another_platform_finds_nothing(platform, goods, processor):
+    line = {"line_items": [{"item": {"id": variant(goods.kettle)}, "quantity": 1}]}
+    cart = platform.rest("POST", "carts", line, status=201)
+    checkout = platform.checkout(variant(goods.kettle))
+    bought = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    charlie = Platform(SOMEBODY_ELSE)
+    for method, path, body in (
+        ("GET", f"carts/{cart['id']}", None),
+        ("PUT", f"carts/{cart['id']}", line),
+        ("POST", f"carts/{cart['id']}/cancel", {}),
+        ("POST", "checkout-sessions", {"cart_id": cart["id"]}),
+        ("GET", f"checkout-sessions/{checkout['id']}", None),
+        ("PUT", f"checkout-sessions/{checkout['id']}", line),
+        ("POST", f"checkout-sessions/{checkout['id']}/complete", card()),
+        ("POST", f"checkout-sessions/{checkout['id']}/cancel", {}),
+        ("GET", f"orders/{bought['order']['id']}", None),
+        ("GET", f"orders/{uuid.uuid4()}", None),
+        ("GET", "orders/nonsense", None),
+    ):
+        answer = charlie.rest(method, path, body)
+        assert answer["ucp"]["status"] == "error", (method, path)
+        assert answer["messages"][0]["code"] == "not_found"
+    assert UcpCart.objects.get().canceled_at is None
+
+
+def test_a_persons_own_order_is_no_platforms(platform, goods, sam):
+    shopping = Order.objects.create(
+        number="AS-1", merchant=goods.tea, currency="USD", total_micros=1, status=Order.Status.PAID,
+        **_bought_by(sam),
+    )  # fmt: skip
+    assert platform.rest("GET", f"orders/{shopping.pk}")["messages"][0]["code"] == "not_found"
+
+
+def _bought_by(user):
+    shopper = Shopper.objects.create(user=user)
+    checkout = Checkout.objects.create(
+        shopper=shopper, currency="USD", total_micros=1, status=Checkout.Status.PAID, expires_at=now()
+    )
+    return {"shopper": shopper, "checkout": checkout}
+
+
+def test_who_does_not_say_who_they_are_can_only_read_the_catalogue(db, client, goods):
+    line = {"line_items": [{"item": {"id": variant(goods.kettle)}, "quantity": 1}]}
+    for agent in ({}, {"UCP-Agent": 'profile="http://agent.example/"'}, {"UCP-Agent": "profile="}):
+        answer = client.post("/ucp/carts", line, content_type="application/json", headers=agent)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_profile_url")
+    found = client.post(
+        "/ucp/catalog/lookup", {"ids": [variant(goods.kettle)]}, content_type="application/json"
+    )
+    assert found.json()["products"]
+
+
+def test_an_order_page_shows_goods_but_no_address(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle))
+    done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    page = "/ucp/orders/" + done["order"]["permalink_url"].split("/ucp/orders/")[1]
+    shown = Client().get(page).content.decode()
+    assert "Kettle" in shown
+    assert "Main St" not in shown
+    assert "Doe" not in shown
+    assert Client().get(page.replace("/view/", "x/view/")).status_code == 404
+    order = platform.rest("GET", f"orders/{done['order']['id']}")
+    assert order["fulfillment"]["expectations"][0]["destination"] == {"address_country": "US"}
+
+
+def test_a_refund_is_an_adjustment_with_negative_amounts(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle), quantity=2)
+    done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    processor.deliver()
+    order = Order.objects.get()
+    refund = refunds.refund_whole(order=order, reason="It leaks.")
+    refunds.send_refund(refund_id=refund.pk)
+    processor.deliver()
+    shown = platform.rest("GET", f"orders/{done['order']['id']}")
+    UcpOrderModel.model_validate(shown)
+    [line] = shown["line_items"]
+    assert (line["status"], line["quantity"]) == ("removed", {"original": 2, "total": 0, "fulfilled": 0})
+    [adjustment] = shown["adjustments"]
+    assert adjustment["status"] == "completed"
+    assert adjustment["line_items"][0]["quantity"] == -2
+    assert adjustment["totals"][0]["amount"] == -7100
+
+
+def test_mcp_buys_what_rest_shows(platform, goods, processor):
+    line = {"item": {"id": variant(goods.kettle)}, "quantity": 1}
+    cart = platform.tool("create_cart", cart={"line_items": [line]})["structuredContent"]
+    assert platform.rest("GET", f"carts/{cart['id']}") == cart
+    made = platform.tool("create_checkout", checkout={"cart_id": cart["id"]})["structuredContent"]
+    assert made["status"] == "incomplete"
+    updated = platform.tool(
+        "update_checkout", id=made["id"], checkout={"line_items": [line], "fulfillment": SHIPPING}
+    )["structuredContent"]
+    assert updated == platform.rest("GET", f"checkout-sessions/{made['id']}")
+    done = platform.tool("complete_checkout", id=made["id"], checkout=card())["structuredContent"]
+    assert done["status"] == "completed"
+    order = platform.tool("get_order", id=done["order"]["id"])["structuredContent"]
+    assert order == platform.rest("GET", f"orders/{done['order']['id']}")
+    refused = platform.tool("cancel_checkout", id=made["id"])
+    assert (refused["isError"], refused["structuredContent"]["code"]) == (True, "checkout_closed")
+    stranger = Platform(SOMEBODY_ELSE).tool("get_checkout", id=made["id"])
+    assert stranger["structuredContent"]["messages"][0]["code"] == "not_found"
+
+
+def test_claims_that_change_no_price_do_not_stand_in_the_way(platform, goods, processor):
+    checkout = platform.checkout(variant(goods.kettle), context={"eligibility": ["org.example.student"]})
+    assert checkout["messages"][0]["code"] == "eligibility_not_accepted"
+    assert checkout["status"] == "ready_for_complete"
+    done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert done["status"] == "completed"
+
+
+def test_both_versions_are_spoken_side_by_side(platform, goods):
+    line = {"line_items": [{"item": {"id": variant(goods.kettle)}, "quantity": 1}], "fulfillment": SHIPPING}
+    old = platform.rest("POST", "checkout-sessions", line, status=201)
+    assert old["ucp"]["version"] == "2026-04-08"
+    new = platform.rest("GET", f"2026-08-25/checkout-sessions/{old['id']}")
+    assert new["ucp"]["version"] == "2026-08-25"
+    assert {**new, "ucp": None} == {**old, "ucp": None}
+    agent = f'profile="{platform.profile}"; version="2026-08-25"'
+    asked = platform.client.get(f"/ucp/checkout-sessions/{old['id']}", headers={"UCP-Agent": agent}).json()
+    assert asked == new
+    later = platform.client.get(
+        "/ucp/carts/x", headers={"UCP-Agent": f'profile="{platform.profile}"; version="2031-01-01"'}
+    )
+    assert (later.status_code, later.json()["code"]) == (422, "version_unsupported")
+    profile = platform.client.get("/.well-known/ucp").json()
+    leaf = platform.client.get("/ucp/2026-08-25/.well-known/ucp").json()
+    assert profile["ucp"]["supported_versions"]["2026-08-25"].endswith("/ucp/2026-08-25/.well-known/ucp")
+    assert leaf["ucp"]["version"] == "2026-08-25"
+    assert "supported_versions" not in leaf["ucp"]
+    assert leaf["keys"] == profile["signing_keys"]
+
+
+def test_the_buyer_is_mailed_once(platform, goods, processor, mailoutbox):
+    buyer = {"first_name": "Sam", "email": "sam@example.com"}
+    checkout = platform.checkout(variant(goods.headphones), variant(goods.kettle), buyer=buyer)
+    assert not send_confirmation(checkout_id=checkout["id"])
+    platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
+    assert send_confirmation(checkout_id=checkout["id"])
+    assert not send_confirmation(checkout_id=checkout["id"])
+    [mail] = mailoutbox
+    assert mail.to == ["sam@example.com"]
+    assert "1 × Kettle" in mail.body
+    assert mail.body.count("/view/") == 2
+    assert "Main St" not in mail.body

@@ -1,0 +1,181 @@
+"""No request, however odd, is answered with a server error: UCP over REST and MCP, and the catalogue's pages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from agentstore.identity.tokens import issue_token
+from marketplace.catalog import merchant_api
+from marketplace.shopping.ucp import rest
+from marketplace.shopping.ucp.openapi import ROUTES, openapi_document
+from marketplace.shopping.ucp.tools import TOOLBOX
+from tests.ucp.world import PROFILE, SHIPPING, card
+
+BRIEFLY = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+TEXT = {"type": "string"}
+
+
+def pages() -> dict[str, Any]:
+    """The catalogue's pages, which take their arguments from anybody's address bar."""
+
+    def page(*names: str, place: str = "query") -> dict[str, Any]:
+        parameters = [
+            {"name": name, "in": place, "required": place == "path", "schema": TEXT} for name in names
+        ]
+        return {"get": {"parameters": parameters, "responses": {"default": {"description": "a page"}}}}
+
+    return {
+        "/catalogue/": page("q", "category", "brand", "max", "cursor"),
+        "/products/{product_id}/": page("product_id", place="path"),
+        "/media/photos/{name}": page("name", place="path"),
+        "/ucp/continue/{checkout_id}/": page("checkout_id", place="path"),
+        "/ucp/orders/{token}/view/": page("token", place="path"),
+        "/.well-known/ucp": page(),
+    }
+
+
+def mcp() -> dict[str, Any]:
+    """Every tool as a JSON-RPC call."""
+    tools = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool.name}, "arguments": tool.input_schema},
+            "required": ["name", "arguments"],
+        }
+        for tool in TOOLBOX.tools
+    ]
+    call = {
+        "type": "object",
+        "properties": {
+            "jsonrpc": {"const": "2.0"},
+            "id": {"type": "integer"},
+            "method": {"enum": ["tools/call", "initialize", "tools/list", "ping"]},
+            "params": {"anyOf": [*tools, {"type": "object"}]},
+        },
+        "required": ["id", "method"],
+    }
+    body = {"required": True, "content": {"application/json": {"schema": call}}}
+    answers = {"default": {"description": "JSON-RPC"}}
+    return {"post": {"requestBody": body, "responses": answers}}
+
+
+def merchants() -> dict[str, Any]:
+    """The merchants' API: columns of a feed, in whatever shape."""
+    anything = {"type": ["string", "number", "null", "array", "object", "boolean"]}
+    columns = (
+        "id",
+        "title",
+        "price",
+        "sale_price",
+        "availability",
+        "quantity",
+        "product_category",
+        "ships_to",
+    )
+    item = {"type": "object", "properties": dict.fromkeys(columns, anything), "required": ["id", "price"]}
+    body = {"type": "object", "properties": {"items": {"type": "array", "items": item, "maxItems": 3}}}
+    content = {"required": True, "content": {"application/json": {"schema": body}}}
+    push = {"post": {"requestBody": content, "responses": {"default": {"description": "a report"}}}}
+    return {"/api/merchant/items": push, "/api/merchant/offers": push}
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Each method and path, with an OpenAPI document of it alone."""
+    whole = openapi_document()
+    paths = {f"/ucp{path}": item for path, item in whole["paths"].items()}
+    paths |= pages() | merchants() | {"/ucp/mcp": mcp()}
+    return {
+        f"{method} {path}": {"openapi": "3.1.0", "info": whole["info"], "paths": {path: {method: operation}}}
+        for path, item in paths.items()
+        for method, operation in item.items()
+    }
+
+
+DOCUMENTS = documents()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_no_request_breaks_the_store(goods, platform, monkeypatch, document):
+    monkeypatch.setattr(rest, "CALLS_PER_MINUTE", 1_000_000)
+    monkeypatch.setattr(merchant_api, "CALLS_PER_MINUTE", 1_000_000)
+    owner = goods.tea.memberships.get().user
+    _, token = issue_token(organization=goods.tea, by=owner, name="fuzz")
+    kettle = goods.kettle.variant.public_id
+    line = {"line_items": [{"item": {"id": kettle}, "quantity": 1}], "fulfillment": SHIPPING}
+    known = {
+        "carts": platform.rest("POST", "carts", line, status=201)["id"],
+        "checkout-sessions": platform.rest("POST", "checkout-sessions", line, status=201)["id"],
+    }
+    schema = schemathesis.openapi.from_dict(document)
+    [found] = schema.get_all_operations()
+    operation: Any = found.ok()  # type: ignore[union-attr]  # the document is ours
+
+    @BRIEFLY
+    @given(operation.as_strategy(), st.booleans(), st.booleans())
+    def ask(case, real_target, real_agent):
+        if real_target and case.path_parameters and "target" in case.path_parameters:
+            kind = case.path.split("{")[0].rstrip("/").rsplit("/", 1)[1]
+            case.path_parameters["target"] = known.get(kind, case.path_parameters["target"])
+        if real_agent and case.path.startswith("/ucp/"):
+            case.headers["UCP-Agent"] = f'profile="{PROFILE}"'
+        if case.path.startswith("/api/merchant/"):
+            case.headers["Authorization"] = f"Bearer {token}"
+        sent = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
+        headers = {name: value for name, value in sent.headers.items() if name.isascii()}
+        # Django's own client: what breaks is raised here.
+        answer = platform.client.generic(
+            str(sent.method), str(sent.path_url), sent.body or b"",
+            content_type=headers.pop("Content-Type", ""), headers=headers,
+        )  # fmt: skip
+        assert answer.status_code < 500, f"{case.method} {case.path}"
+
+    ask()
+
+
+NUL, HALF, DEEP = "\x00", "\ud800", "[" * 2000 + "]" * 2000
+ODD = [
+    "{", "[]", "null", "1", '"x"', DEEP, '{"query": NaN}', '{"query": 1e999}',
+    json.dumps({"query": NUL, "line_items": [{"item": {"id": NUL}, "quantity": 1}]}),
+    json.dumps({"query": HALF}), json.dumps({"line_items": [{"item": {"id": "var_1"}, "quantity": 10**30}]}),
+    json.dumps({"ids": ["var_999999999999999999"], "query": "x", "fields": [""], "compact": True}),
+    json.dumps({"buyer": {"first_name": NUL}, "cart_id": NUL}),
+    json.dumps({"buyer": {"first_name": "x" * 9999}, "line_items": [{"item": {"id": "off_1"}, "quantity": 1}]}),
+    json.dumps({"fulfillment": {"methods": [{"destinations": [[]]}]}, "line_items": [1]}),
+    json.dumps({**card(), "line_items": [{"item": {"id": "prod_1"}, "quantity": True}]}),
+    json.dumps({"pagination": {"cursor": "x"}, "cursor": 5, "query": "x", "filters": {"price": {"min": -1}}}),
+    json.dumps({"filters": {"price": {"min": 10**40, "max": 10**40}, "options": {"a": [1, None]}}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+def test_odd_bodies_are_refused_or_answered(platform, goods, monkeypatch, body):
+    monkeypatch.setattr(rest, "CALLS_PER_MINUTE", 1_000_000)
+    for method, path in ROUTES.values():
+        for target in ("%00", "é" * 300):
+            answer = platform.client.generic(
+                method.upper(), "/ucp" + path.format(target=target), body, content_type="application/json",
+                headers={"UCP-Agent": f'profile="{PROFILE}"'},
+            )  # fmt: skip
+            assert answer.status_code < 500, (path, answer.content)
+    for tool in TOOLBOX.by_name:
+        for arguments in ('{"id": "x", "checkout": %s, "cart": %s, "catalog": %s}' % ((body,) * 3), body):
+            call = '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "%s", "arguments": %s}}'
+            answer = platform.client.post(
+                "/ucp/mcp", call % (tool, arguments), content_type="application/json"
+            )
+            assert answer.status_code < 500
+            assert answer.json().get("error", {}).get("code") != -32603, (tool, answer.content)
