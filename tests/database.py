@@ -1,10 +1,13 @@
-"""The database of a test run, for processes that a test starts beside itself."""
+"""The database of a test run: emptied after each test that commits, and reached by processes beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from django.db import connection
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 
 def database_url() -> str:
@@ -12,3 +15,23 @@ def database_url() -> str:
     settings = {name: quote(str(value), safe="") for name, value in connection.settings_dict.items() if value}
     password = f":{settings['PASSWORD']}" if "PASSWORD" in settings else ""
     return f"postgres://{settings['USER']}{password}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+
+
+def may_ignore_triggers() -> bool:
+    """Whether the run's own role may leave foreign keys and the ledger's refusals aside."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        return bool(cursor.fetchone()[0])
+
+
+def flush_filled(self: DatabaseOperations, style: Any, tables: Sequence[str], **_: Any) -> list[str]:
+    """In the place of Django's `sql_flush`: a test fills a few of the tables, and to truncate all of them costs more
+    than most tests do.
+    """
+    names = [self.quote_name(table) for table in tables]
+    looks = [f"SELECT {i} WHERE EXISTS (SELECT FROM {name})" for i, name in enumerate(names)]  # noqa: S608
+    with self.connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(looks))
+        filled = [names[i] for (i,) in cursor.fetchall()]
+    # Only for this transaction: neither foreign keys nor the ledger's triggers fire.
+    return ["SET LOCAL session_replication_role = replica", *map("DELETE FROM {}".format, filled)]
