@@ -125,7 +125,10 @@ def fetch(
         answer = _ask(target, into=into, spent=spent, headers=headers or {}, resolve=resolve)
         if isinstance(answer, Fetched):
             return answer
-        following = check_url(str(target.join(answer)))
+        try:
+            following = check_url(str(target.join(answer)))
+        except httpx.InvalidURL as broken:
+            raise FetchFailed("It leads to what is no address.") from broken
         if target.scheme == "https" and following.scheme == "http":
             raise FetchRefused("It leads from https:// to http://.")
         target = following

@@ -95,6 +95,14 @@ def test_redirects_are_followed_and_counted(servers):
         got(outside.url("/round"))
 
 
+@pytest.mark.parametrize("where", ["http://[::1", "http://\u2603\ud800/", "file:///etc/passwd", "", "//"])
+def test_a_redirect_to_what_is_no_address_is_a_failure_like_any(servers, where):
+    outside, _ = servers
+    outside.answers["/go"] = lead_to(where.encode("utf-8", "replace").decode("latin-1"))
+    with pytest.raises((FetchRefused, FetchFailed)):
+        got(outside.url("/go"))
+
+
 def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_reached(servers):
     """DNS rebinding: the second answer of the name leads inside; there is no second question."""
     outside, inside = servers
