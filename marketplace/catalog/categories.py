@@ -41,6 +41,15 @@ def ensure_category(names: Sequence[str]) -> Category | None:
     return parent
 
 
+def ensure_categories(paths: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Category | None]:
+    """The same for many paths: one query where all are known."""
+    known = {
+        category.slug: category
+        for category in Category.objects.filter(slug__in={slug_of(path) for path in paths})
+    }
+    return {path: known.get(slug_of(path)) or ensure_category(path) for path in set(paths)}
+
+
 def find_slugs(values: Collection[str]) -> tuple[str, ...]:
     """Slugs of the categories that people mean by slugs, paths or bare names; unknown ones stay as they read.
 

@@ -20,7 +20,7 @@ from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_
 # How long one run embeds before price and stock changes get their turn again.
 _EMBED_SECONDS: Final = 1.5
 # How long one run fetches photographs before other work gets its turn.
-_FETCH_SECONDS: Final = 30.0
+_FETCH_SECONDS: Final = 10.0
 
 
 @shared_task(expires=5)

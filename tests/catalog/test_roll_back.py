@@ -118,6 +118,37 @@ def test_an_item_that_changed_twice_goes_back_to_the_start(shop, load):
     assert catalogue() == before
 
 
+def test_measures_ratings_sales_and_groups_go_back(merchant, load):
+    header = (
+        "id,item_group_id,title,price,sale_price,sale_price_effective_date,availability,rating,"
+        "unit_pricing_measure,unit_pricing_base_measure,expiration_date\n"
+    )
+    load(
+        merchant,
+        header
+        + "a,g,A,9 USD,8 USD,2026-01-01/2036-01-01,in_stock,4.5,750 ml,1 l,2036-01-01\nb,g,B,9 USD,,,in_stock,,,,\n",
+    )
+    before = whole()
+    report = load(
+        merchant,
+        header
+        + "a,g,A,9 USD,7 USD,2026-02-01/2036-01-01,in_stock,4.25,700 ml,1 l,2037-01-01\nb,h,B,9 USD,,,in_stock,3,,,\n",
+    )
+    assert (report.changed, whole() != before) == (2, True)
+    undone = undo(report, merchant)
+    assert (undone.restored, undone.kept) == (2, 0)
+    assert whole() == before
+    assert not Product.objects.filter(group_id="h").exists()
+
+
+def whole():
+    more = Offer.objects.order_by("variant__item_id").values_list(
+        "sale_micros", "regular_micros", "sale_from", "sale_to", "variant__measure", "variant__measure_base",
+        "variant__measure_unit", "variant__product__rating_value",
+    )  # fmt: skip
+    return [*catalogue(), *more]
+
+
 def test_what_was_changed_by_hand_or_sold_since_stays(shop, load, offer, mia):
     report = load(shop, CHANGED.replace("in_stock,20,Hill", "in_stock,50,Hill"))
     cam = offer("cam")
@@ -132,6 +163,20 @@ def test_what_was_changed_by_hand_or_sold_since_stays(shop, load, offer, mia):
     assert offer("wine").stock == 13, "twenty before the import, seven of them sold since"
     assert undone.kept == 1
     assert "price_micros" in report.changes.get(item_id="cam").note
+
+
+def test_what_no_longer_fits_is_kept_and_the_rest_goes_back(shop, load, offer, mia):
+    """The import halved a price; a list price was then set by hand that the old price would be above."""
+    report = load(shop, CHANGED.replace("12.00 USD", "6.00 USD"))
+    wine = offer("wine")
+    change_offer(
+        offer_id=wine.pk, merchant=shop, by=mia, price=wine.price, list_price=Money(8_000_000, "USD"), stock=20,
+        active=True,
+    )  # fmt: skip
+    undone = undo(report, shop)
+    assert (undone.status, undone.kept) == (FeedImport.Status.UNDONE, 1)
+    assert (offer("wine").price.minor, offer("cam").price.minor) == (600, 89_999)
+    assert "does not fit" in report.changes.get(item_id="wine").note
 
 
 def test_a_new_item_that_was_sold_is_switched_off_instead(shop, load, sam):

@@ -11,7 +11,7 @@ from django.db import DatabaseError, transaction
 
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
-from marketplace.catalog.categories import ensure_category
+from marketplace.catalog.categories import ensure_categories
 from marketplace.catalog.feeds.fields import Diff, set_values
 from marketplace.catalog.feeds.items import FeedItem
 from marketplace.catalog.feeds.prices import PRICE_COLUMNS
@@ -124,7 +124,7 @@ def _write_products(
         .values_list("product_id", "item_id")
     )
     by_id = {item.item_id: item for item in items}
-    categories: dict[tuple[str, ...], Category | None] = {}
+    categories = ensure_categories([item.category for item in items])
     write: dict[str, Product] = {}
     leads_here: list[FeedItem] = []
     for group_id, first in leading.items():
@@ -134,11 +134,10 @@ def _write_products(
         if lead is None or lead.group_id != group_id:
             continue
         leads_here.append(lead)
-        if lead.category not in categories:
-            categories[lead.category] = ensure_category(lead.category)
         values = _product_values(lead, categories[lead.category])
         if product is None:
             write[group_id] = Product(owner=merchant, group_id=group_id, **values)
+            diffs[lead.item_id].add_new("product", {"created": True})
         elif changed := set_values(product, values):
             diffs[lead.item_id].add("product", changed)
             product.updated_at = now()

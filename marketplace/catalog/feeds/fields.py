@@ -43,7 +43,7 @@ def set_values(row: Model, values: Mapping[str, Any]) -> dict[str, tuple[Any, An
 def plain(value: Any) -> Any:
     """A value as JSON keeps it; `restore` reads it back."""
     if isinstance(value, Decimal):
-        return str(value)
+        return f"{value.normalize():f}"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return value

@@ -9,11 +9,12 @@ so the catalogue ends as it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from celery import current_app
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model, ProtectedError, Q
 
 from agentstore.identity.models import Organization, User
@@ -138,7 +139,7 @@ def _undo(feed_import: FeedImport, changes: Sequence[FeedItemChange]) -> None:
         )
     }
     touched = {variant.product_id for variant in variants.values()} | {p.pk for p in products.values()}
-    dirty: dict[int, Model] = {}
+    touched_rows: dict[int, _Touched] = {}
     for change in changes:
         variant = variants.get(change.item_id)
         rows: dict[str, Any] = {
@@ -147,19 +148,49 @@ def _undo(feed_import: FeedImport, changes: Sequence[FeedItemChange]) -> None:
             "offer": offers.get(variant.pk) if variant else None,
         }
         change.note = _restore_fields(change, rows)
-        dirty |= {id(row): row for key in change.before if (row := rows[key.partition(".")[0]])}
         change.undone = FeedItemChange.Undone.KEPT if change.note else FeedItemChange.Undone.RESTORED
-    for row in dirty.values():
-        row.save()
+        for key in change.before:
+            kind, _, name = key.partition(".")
+            if (row := rows[kind]) and key != _PHOTOS:
+                touched_rows.setdefault(id(row), _Touched(row, set(), change)).fields.add(name)
+    _save(list(touched_rows.values()))
     gone = [
         change for change in changes if change.kind == FeedItemChange.Kind.NEW and change.item_id in variants
     ]
     touched |= {variant.product_id for variant in variants.values()}
     _remove(gone, variants, offers)
-    Product.objects.filter(pk__in=touched, owner=merchant_id, variants__isnull=True).delete()
+    # Its first item made the product and so comes last.
+    made = [change.group_id for change in changes if change.after.get("product.created")]
+    Product.objects.filter(owner=merchant_id, group_id__in=made, variants__isnull=True).delete()
     feed_import.restored += sum(change.undone == FeedItemChange.Undone.RESTORED for change in changes)
     feed_import.kept += sum(change.undone == FeedItemChange.Undone.KEPT for change in changes)
     announce_products(touched)
+
+
+@dataclass(slots=True)
+class _Touched:
+    """A row with the fields that were set back, and the change that speaks for it."""
+
+    row: Model
+    fields: set[str]
+    change: FeedItemChange
+
+
+def _save(touched: Sequence[_Touched]) -> None:
+    """Save rows at once; where one no longer fits what was changed since, one by one, and that one stays as it is."""
+    try:
+        with transaction.atomic():
+            for one in touched:
+                one.row.save(update_fields=[name.removesuffix("_id") for name in one.fields])
+        return
+    except IntegrityError:
+        if len(touched) == 1:
+            touched[0].row.refresh_from_db()
+            touched[0].change.undone = FeedItemChange.Undone.KEPT
+            touched[0].change.note = "What it was before does not fit what was changed since."
+            return
+    for one in touched:
+        _save([one])
 
 
 def _restore_fields(change: FeedItemChange, rows: dict[str, Any]) -> str:
