@@ -43,8 +43,9 @@ def reserve_stock(*, offer_id: int, quantity: int, holder: str, until: datetime)
     """Hold items of an offer for a buyer who is about to pay; gives what is left for others.
 
     Of many buyers of the last item exactly one gets it. A holder that reserves several offers in one transaction
-    does so in the order of their ids, so that two such never wait for each other. `until` is when the holder means
-    to end it: that is the holder's to do (`release_stock`), since only it knows whether a payment is under way.
+    does so in the order of their variants, as feeds do, so that no two wait for each other. `until` is when the
+    holder means to end it: that is the holder's to do (`release_stock`), since only it knows whether a payment is
+    under way.
     Raises OutOfStock, NotFound, AlreadyReserved, Invalid for a quantity below one.
     """
     if quantity < 1:
@@ -85,9 +86,9 @@ def release_stock(*, holder: str) -> int:
 @transaction.atomic
 def _end(holder: str, status: str) -> int:
     held = list(
-        Reservation.objects.select_for_update()
+        Reservation.objects.select_for_update(of=("self",))
         .filter(holder=holder, status=Reservation.Status.HELD)
-        .order_by("offer_id")
+        .order_by("offer__variant_id", "offer_id")
     )
     returned: list[int] = []
     for reservation in held:

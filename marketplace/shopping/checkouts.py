@@ -143,8 +143,8 @@ def open_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed
         opened_at=at,
         expires_at=at + OPEN_FOR,
     )
-    # In the order of offer ids, as reserve_stock asks for.
-    for line, fact in bought:
+    # In the order that reserve_stock asks for.
+    for line, fact in sorted(bought, key=lambda pair: (pair[1].variant_id, pair[1].offer_id)):
         reserve_stock(
             offer_id=fact.offer_id,
             quantity=line.quantity,
