@@ -48,7 +48,8 @@ def import_here(path: str, how: str) -> None:
     from django.core.files.base import File
 
     from agentstore.identity.models import Organization
-    from marketplace.catalog.feeds import run_import, start_import
+    from marketplace.catalog.feeds import roll_back_import, run_import, start_import, start_roll_back
+    from marketplace.catalog.models import FeedImport
 
     settings.DEBUG = False
     merchant, _ = Organization.objects.get_or_create(
@@ -58,6 +59,12 @@ def import_here(path: str, how: str) -> None:
     began = time.perf_counter()
     if how == "rows":
         counts = save_row_by_row(merchant, path)
+    elif how == "undo":
+        merchant = Organization.objects.get(slug="bench-long")
+        last = FeedImport.objects.filter(merchant=merchant, changed__gt=0).latest("created_at")
+        start_roll_back(import_id=last.pk, merchant=merchant, by=None, enqueue=False)
+        undone = roll_back_import(import_id=last.pk)
+        counts = [undone.restored, undone.kept]
     else:
         with open(path, "rb") as file:
             started = start_import(
@@ -135,6 +142,7 @@ def measure(report: Report, items: int, directory: Path) -> None:
     same = imported(long, "long", environment)
     dry = imported(changed, "dry", environment)
     prices = imported(changed, "long", environment)
+    undone = imported(changed, "undo", environment)
     rows = imported(some, "rows", environment)
     report.add(f"peak memory, {items // 10:,} lines", few["peak"], "MiB", "lower")
     report.add(f"peak memory, {items:,} lines", new["peak"], "MiB", "lower")
@@ -142,6 +150,7 @@ def measure(report: Report, items: int, directory: Path) -> None:
     report.add("new items", items / new["seconds"], "lines/s", "higher")
     report.add("unchanged items", items / same["seconds"], "lines/s", "higher")
     report.add("changed prices", items / prices["seconds"], "lines/s", "higher")
+    report.add("roll back of changed prices", items / undone["seconds"], "lines/s", "higher")
     report.add("dry run of new items", items / dry["seconds"], "lines/s", "higher")
     one_by_one = min(items, 4_000) / rows["seconds"]
     report.add("row by row, for comparison", one_by_one, "lines/s", "higher")

@@ -6,11 +6,15 @@ import io
 import os
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from PIL import Image
 
-from marketplace.catalog.models import FeedImport
+from agentstore.identity.tokens import issue_token
+from marketplace.catalog.feeds import run_import, start_import
+from marketplace.catalog.models import FeedImport, FeedPull, FeedSource, PhotoLink
+from tests.catalog.conftest import FEED
 from tests.look.axe import assert_accessible, looks, session_cookies
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -38,6 +42,21 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
     waiting = FeedImport.objects.create(
         merchant=indexed, filename="waiting.csv", file="feeds/none", format="csv", size=10
     )
+    trial = start_import(
+        merchant=indexed,
+        source=ContentFile(FEED.replace("899.99", "799.99").encode(), name="trial.csv"),
+        by=mia,
+        dry_run=True,
+        enqueue=False,
+    )
+    run_import(import_id=trial.pk)
+    source = FeedSource.objects.create(merchant=indexed, url="https://shop.example/feed.csv", by=mia)
+    FeedPull.objects.create(source=source, outcome="failed", message="It answered with status 404.")
+    PhotoLink.objects.create(
+        product=offer("cam").variant.product, url="https://shop.example/a.jpg", status="failed",
+        message="This is not a photograph that can be read.",
+    )  # fmt: skip
+    issue_token(organization=indexed, by=mia, name="warehouse")
     addresses = [
         reverse("catalog:search"),
         reverse("catalog:search") + "?q=camera&category=electronics&max=900",
@@ -51,6 +70,11 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         reverse("catalog:imports", args=[indexed.slug]),
         reverse("catalog:import", args=[indexed.slug, report.pk]),
         reverse("catalog:import", args=[indexed.slug, waiting.pk]),
+        reverse("catalog:import", args=[indexed.slug, trial.pk]),
+        reverse("catalog:import-changes", args=[indexed.slug, trial.pk]),
+        reverse("catalog:import-changes", args=[indexed.slug, waiting.pk]),
+        reverse("catalog:feed-sources", args=[indexed.slug]),
+        reverse("identity:tokens", args=[indexed.slug]),
     ]
     for page in looks(browser, cookies=session_cookies(client, live_server.url)):
         for address in addresses:
