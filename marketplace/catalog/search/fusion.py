@@ -8,7 +8,7 @@ from typing import Final
 
 from marketplace.catalog.search.wordsearch import Worded
 
-LEXICAL_WEIGHT: Final = 0.4
+LEXICAL_WEIGHT: Final = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,22 @@ def fuse(
 ) -> list[Fused]:
     """The weighted sum of BM25 and cosine, each min-max-normalised, best first, ties by id.
 
-    A product found by its meaning comes with its words' score; what was found by its words alone counts zero
-    for its meaning.
+    What only one side found counts zero on the other.
     """
-    dense = list(dense)
-    words = {one.product_id: one.score for one, _ in dense} | {one.product_id: one.score for one in lexical}
-    meanings = {one.product_id: similarity for one, similarity in dense}
+    words = {one.product_id: one.score for one in lexical}
+    meanings, others = {}, {}
+    for one, similarity in dense:
+        meanings[one.product_id] = similarity
+        others[one.product_id] = one.score
     by_words, by_meaning = normalise(words), normalise(meanings)
     fused = [
         Fused(
             product_id=number,
-            words=score or None,
+            words=words.get(number, others.get(number, 0.0)) or None,
             meaning=meanings.get(number),
-            words_share=lexical_weight * by_words[number],
+            words_share=lexical_weight * by_words.get(number, 0.0),
             meaning_share=(1 - lexical_weight) * by_meaning.get(number, 0.0),
         )
-        for number, score in words.items()
+        for number in words.keys() | meanings.keys()
     ]
     return sorted(fused, key=lambda one: (-one.score, one.product_id))
