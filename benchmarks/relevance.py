@@ -77,7 +77,7 @@ def measure_relevance(report: Report, directory: Path, *, quick: bool) -> None:
     """Load the products as a feed, index them, choose the weight on the train half, report on the test half."""
     judged = read_judgements(directory)
     rng = random.Random(5)
-    chosen = rng.sample(sorted(judged), 200 if quick else 2_000)
+    chosen = rng.sample(sorted(judged), 100 if quick else 2_000)
     named = load(directory, judged, chosen, rng if quick else None)
     texts = {row["id"]: row["text"] for row in map(json.loads, (directory / "queries.jsonl").open())}
     ask(texts[chosen[0]])
@@ -132,7 +132,7 @@ def load(
     lines = [json.loads(line) for line in (directory / "products.jsonl").open()]
     if sample:
         needed = {product for query in chosen for product in judged[query]}
-        lines = [line for line in lines if line["id"] in needed or sample.random() < 0.03]
+        lines = [line for line in lines if line["id"] in needed or sample.random() < 0.01]
     merchant = create_organization(
         kind="merchant", name="Relevance", owner=User.objects.create_user("judge@example.com")
     )
