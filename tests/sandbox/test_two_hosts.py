@@ -146,7 +146,10 @@ def test_a_host_that_goes_away_takes_only_its_running_turns_along(hosts, driver,
         lambda: not driver.state(driver.handle_of(first.id)).exists, seconds=60,
         why=lambda: doomed.log.read_text()[-3000:],
     )  # fmt: skip
-    assert Sandbox.objects.get(pk=first.id).removed_at is not None
+    until(
+        lambda: Sandbox.objects.get(pk=first.id).removed_at is not None, seconds=20,
+        why=lambda: "what its host left is gone, and its row does not say so",
+    )  # fmt: skip
     assert ask(second, "after all that") == Done("You said: after all that")
     third = claim(spec, "three")
     assert host_of(third) == doomed.name, "it takes sandboxes again, and has the most room"
