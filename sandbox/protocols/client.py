@@ -163,3 +163,13 @@ async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) 
         if not data and connection.their_state is not h11.SEND_BODY:
             raise agent_failed("connection_lost", "The agent closed the connection without an answer.")
         connection.receive_data(data)
+        if not data:
+            return _at_the_end(connection)
+
+
+def _at_the_end(connection: h11.Connection) -> Any:
+    """What the end of the connection means: of the answer too, or that it was cut off, by whomever."""
+    try:
+        return connection.next_event()
+    except h11.RemoteProtocolError as cut:
+        raise agent_failed("connection_lost", "The agent broke its answer off.") from cut

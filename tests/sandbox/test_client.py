@@ -49,7 +49,7 @@ async def failure(path, *, deadline=5.0) -> AgentFailure:
         (repeating(CHUNKED % SSE, b"400\r\n" + b"x" * 1024 + b"\r\n"), "bad_answer"),
         (repeating(CHUNKED % b"application/json", b"1\r\n \r\n"), "answer_too_large"),
         (saying(CHUNKED % SSE + b"not-hex\r\n"), "bad_answer"),
-        (saying(CHUNKED % SSE + b"5\r\nda"), "bad_answer"),
+        (saying(CHUNKED % SSE + b"5\r\nda"), "connection_lost"),
         (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n"), "bad_answer"),
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "bad_answer"),
         (saying(b"\x00\xff" * 50_000), "bad_answer"),

@@ -169,10 +169,30 @@ async def test_a_host_that_is_away_is_ours_and_an_agent_that_hangs_up_is_its_own
     assert (found.code, found.fault) == ("host_lost", Fault.PLATFORM)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_a_server_that_hangs_up_politely_in_a_turn_is_ours_too():
+    """The connection ends as an agent's would that is done, in the middle of a chunk."""
+
+    async def pose(reader, writer):
+        nonce = preface.new_nonce()
+        writer.write(preface.greeting(nonce))
+        asked = preface.read_request(await reader.readuntil(b"\n"), server_nonce=nonce)
+        writer.write(preface.consent(asked, server_nonce=nonce))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CHUNKED + b"5\r\n:")
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(pose, "127.0.0.1", 0)
+    failure = await refused(RemoteDoor(new_id(), f"127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    assert (failure.code, failure.fault) == ("host_lost", Fault.PLATFORM)
+
+
 async def test_a_server_that_dies_in_a_turn_is_ours():
     sandbox_id = await sandbox()
-    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    async with serving(socket_path(sandbox_id), repeating(chunked, b"1\r\n:\r\n", pause=0.02)):
+    async with serving(socket_path(sandbox_id), repeating(CHUNKED, b"1\r\n:\r\n", pause=0.02)):
         async with door_server() as address:
             turn = asyncio.create_task(refused(RemoteDoor(sandbox_id, address)))
             reader, writer = await RemoteDoor(sandbox_id, address).connect()
