@@ -12,6 +12,7 @@ import pytest
 from agentstore.kit.ids import new_id
 from sandbox import pool, protocols
 from sandbox.driver import Driver
+from sandbox.engine.relay import relay_kit
 from sandbox.failures import AgentFailure, Fault
 from sandbox.models import Host, Sandbox
 from sandbox.protocols import Done, InvokeRequest
@@ -39,6 +40,8 @@ def use_broker(app, options):
 def hosts(driver: Driver, settings, run_dir, tmp_path, echo_image):
     """Both are proven; this process is a machine of its own that runs no sandboxes."""
     need_namespaces()
+    # From in there nothing can be fetched: what a host is set up with has to be there before.
+    relay_kit()
     settings.SANDBOX_HOST, settings.SANDBOX_STACK = "web", f"test-{new_id().hex[-8:]}"
     settings.SANDBOX_HOST_LOST_SECONDS, settings.SANDBOX_WAIT_SECONDS = LOST_SECONDS, 60
     prefix = f"{settings.SANDBOX_STACK}:"
