@@ -60,6 +60,8 @@ def test_any_text_is_an_item_or_a_refusal(cells):
         ({"quantity": "-1"}, "quantity_unreadable"),
         ({"quantity": "1.5"}, "quantity_unreadable"),
         ({"quantity": "NaN"}, "quantity_unreadable"),
+        ({"quantity": "1e999999999"}, "quantity_unreadable"),
+        ({"title": "half \ud83d a smile"}, "unreadable_text"),
         ({"gtin": "4006381333932"}, "gtin_wrong"),
         ({"gtin": "12"}, "gtin_unreadable"),
         ({"ships_to": "Germany"}, "country_unknown"),
@@ -67,6 +69,7 @@ def test_any_text_is_an_item_or_a_refusal(cells):
         ({"title": "x" * 301}, "title_too_long"),
         ({"rating": "11"}, "rating_unreadable"),
         ({"expiration_date": "soon"}, "expiration_date_unreadable"),
+        ({"expiration_date": "0001-01-01T00:00:00+14:00"}, "expiration_date_unreadable"),
         ({"unit_pricing_measure": "a lot"}, "unit_pricing_measure_unreadable"),
         (
             {"sale_price": "9 USD", "sale_price_effective_date": "2026-06-02/2026-06-01"},

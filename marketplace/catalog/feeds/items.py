@@ -17,7 +17,8 @@ from marketplace.catalog.measures import Measure, read_measure
 
 _DIGITS: Final = re.compile(r"\d{8}|\d{12,14}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
-_UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
+# Control characters, what stands for bytes that are no UTF-8, and halves of characters, which JSON can spell.
+_UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
 _MOST_STOCK: Final = 1_000_000_000
 _LONGEST: Final = {"id": 120, "item_group_id": 120, "title": 300, "brand": 120, "sku": 120, "mpn": 120}
 _LONGEST_TEXT: Final = 20_000
@@ -73,10 +74,9 @@ def read_item(row: Mapping[str, str], *, currency: str, at: datetime) -> FeedIte
     for name, value in cells.items():
         if _UNREADABLE.search(value):
             raise RowRefused("unreadable_text", f"The column {name} holds bytes that are not UTF-8 text.")
-        if len(value) > _LONGEST.get(name, 20_000):
-            raise RowRefused(
-                f"{name}_too_long", f"The column {name} has over {_LONGEST.get(name, 20_000)} characters."
-            )
+        longest = _LONGEST.get(name, _LONGEST_TEXT)
+        if len(value) > longest:
+            raise RowRefused(f"{name}_too_long", f"The column {name} has over {longest} characters.")
     prices = read_prices(cells, currency=currency, at=at)
     options = _options(cells)
     return FeedItem(
@@ -124,7 +124,8 @@ def _count(column: str, text: str) -> int:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal(-1)
-    if not number.is_finite() or number != int(number) or not 0 <= number <= _MOST_STOCK:
+    # The bounds first: a whole number of 1e999999999 would take all memory.
+    if not number.is_finite() or not 0 <= number <= _MOST_STOCK or number != int(number):
         raise RowRefused(
             f"{column}_unreadable", f"The {column} {text!r:.40} is not a whole number from zero up."
         )

@@ -88,8 +88,9 @@ def read_instant(column: str, text: str) -> datetime:
     """An ISO 8601 date or instant, UTC where it names no zone. Raises RowRefused."""
     try:
         read = datetime.fromisoformat(text.strip())
-    except ValueError as broken:
+        # The first and last days there are have instants elsewhere that no calendar has.
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as broken:
         raise RowRefused(
             f"{column}_unreadable", f"{column} {text!r:.40} is not an ISO 8601 date."
         ) from broken
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
