@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec
 from uuid import UUID
 
-from django.core.cache import cache
 from django.core.files.base import File
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
@@ -17,8 +16,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agentstore.identity.models import Organization
 from agentstore.identity.tokens import organization_by_token
-from agentstore.kit.clock import now
-from agentstore.kit.errors import Invalid, StoreError, TooMany
+from agentstore.kit.errors import Invalid, StoreError
+from agentstore.kit.rates import count_call
 from marketplace.catalog import shelf
 from marketplace.catalog.feeds import start_import, start_roll_back
 from marketplace.catalog.feeds.intake import MOST_BYTES, FeedTooLarge
@@ -49,7 +48,11 @@ def _endpoint(
             merchant = organization_by_token(
                 request.headers.get("Authorization", ""), kind=Organization.Kind.MERCHANT
             )
-            _limit(merchant)
+            count_call(
+                f"merchant-api:{merchant.pk}",
+                per_minute=CALLS_PER_MINUTE,
+                hint="Send more items in one call, or a feed.",
+            )
             return operation(request, merchant, *args, **kwargs)
         except StoreError as refused:
             return JsonResponse(
@@ -57,15 +60,6 @@ def _endpoint(
             )
 
     return view
-
-
-def _limit(merchant: Organization) -> None:
-    key = f"merchant-api:{merchant.pk}:{now():%H%M}"
-    cache.add(key, 0, timeout=90)
-    if cache.incr(key) > CALLS_PER_MINUTE:
-        raise TooMany(
-            f"At most {CALLS_PER_MINUTE} calls a minute.", hint="Send more items in one call, or a feed."
-        )
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from agentstore.kit.clock import now
-from agentstore.kit.errors import Invalid, StoreError, TooMany
+from agentstore.kit.errors import Invalid, StoreError
+from agentstore.kit.rates import count_call
 from agentstore.kit.signatures import sign_response
 from marketplace.catalog.ucp.versions import APRIL, speaking
 from marketplace.shopping.ucp.answers import Answer, refusal
@@ -22,12 +21,6 @@ CALLS_PER_MINUTE: Final = 600
 View = Callable[..., HttpResponse]
 
 
-class TooManyCalls(TooMany):
-    """One caller asked too often within a minute."""
-
-    code = "too_many_calls"
-
-
 class InvalidBody(Invalid):
     """The body is no JSON object that can be kept."""
 
@@ -36,12 +29,11 @@ class InvalidBody(Invalid):
 
 def limit_caller(request: HttpRequest) -> None:
     """Count a call of this address. Raises TooManyCalls past the limit of the running minute."""
-    key = f"ucp:{request.META.get('REMOTE_ADDR', '')}:{now():%H%M}"
-    cache.add(key, 0, timeout=90)
-    if cache.incr(key) > CALLS_PER_MINUTE:
-        raise TooManyCalls(
-            f"At most {CALLS_PER_MINUTE} calls a minute.", hint="Wait for the next minute, or ask in batches."
-        )
+    count_call(
+        f"ucp:{request.META.get('REMOTE_ADDR', '')}",
+        per_minute=CALLS_PER_MINUTE,
+        hint="Wait for the next minute, or ask in batches.",
+    )
 
 
 def endpoint(**methods: str) -> View:
