@@ -164,6 +164,19 @@ def test_a_ranking_that_is_forgotten_is_made_again(indexed):
     assert ids == [item.product_id for item in search_catalog(query=query, limit=50).items]
 
 
+def test_a_ranking_that_was_made_again_holds_still_as_well(indexed, index):
+    query = "wine shirt chair camera headphones"
+    whole = [item.product_id for item in search_catalog(query=query, limit=50).items]
+    first = search_catalog(query=query, limit=1)
+    cache.clear()
+    second = search_catalog(query=query, limit=1, cursor=first.next_cursor)
+    Product.objects.filter(pk=whole[4]).update(title="Wine shirt chair camera headphones")
+    IndexOutbox.objects.create(product_id=whole[4])
+    index()
+    third = search_catalog(query=query, limit=1, cursor=second.next_cursor)
+    assert [item.product_id for item in third.items] == whole[2:3]
+
+
 def test_an_index_of_another_release_is_built_anew(indexed, data_dir):
     """The old one is left alone for a day: processes of the old release read it."""
     (generation,) = (data_dir / "search").glob("v*-*/")

@@ -74,7 +74,8 @@ def search_catalog(
     mark = fingerprint(query, filters)
     position = read_cursor(cursor, mark=mark)
     browsing = not query.strip()
-    found = None if explain else recall_ranking(position.ranking)
+    recalled = None if explain else recall_ranking(position.ranking)
+    found = recalled
     if found is None:
         found = get_backend().search(
             query=query,
@@ -89,7 +90,8 @@ def search_catalog(
     more = more or (browsing and len(hits) == CANDIDATES * 2)
     next_cursor = None
     if more:
-        ranking = "" if browsing else position.ranking or remember_ranking(found)
+        # One that was forgotten is made again, and remembered again for the pages behind.
+        ranking = "" if browsing else position.ranking if recalled else remember_ranking(found)
         next_cursor = write_cursor(Position(last, ranking), mark=mark)
     return SearchResult(
         items=read_products(ids=[hit.product_id for hit in page], keep=filters.fits_variant),
