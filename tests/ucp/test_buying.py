@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from ucp_sdk.models.schemas.shopping.cart import Cart as UcpCartModel
 from ucp_sdk.models.schemas.shopping.fulfillment import Checkout as UcpCheckoutModel
@@ -13,8 +15,10 @@ from ucp_sdk.models.schemas.shopping.order import Order as UcpOrderModel
 from agentstore.kit.clock import now
 from marketplace.catalog.models import Offer
 from marketplace.shopping import refunds
-from marketplace.shopping.models import Checkout, Order, Shopper, UcpCart
+from marketplace.shopping.models import Checkout, Order, Shopper, UcpCart, UcpCheckout
+from marketplace.shopping.ucp import completing, settling
 from marketplace.shopping.ucp.confirming import send_confirmation
+from marketplace.shopping.ucp.sessions import SessionClosed
 from tests.orders.world import books_balance
 from tests.ucp.world import ADDRESS, SHIPPING, SOMEBODY_ELSE, Platform, card
 
@@ -81,6 +85,35 @@ def test_a_declined_card_can_be_followed_by_another(platform, goods, processor):
     assert done["status"] == "completed"
     assert "messages" not in done
     assert Offer.objects.get(pk=goods.kettle.pk).stock == 499
+
+
+def test_an_attempt_that_lost_its_claim_buys_nothing(platform, goods, processor):
+    """As when its process stood still for minutes: the checkout was opened again, and another attempt is paying."""
+    checkout = UcpCheckout.objects.get(pk=platform.checkout(variant(goods.kettle))["id"])
+    slow = completing.claim_payment(checkout, billing={}, buyer={})
+    assert slow.status == "paying"
+    UcpCheckout.objects.filter(pk=checkout.pk).update(paying_since=now() - timedelta(minutes=3))
+    assert settling.refresh(UcpCheckout.objects.get(pk=checkout.pk)).status == "open"
+    with pytest.raises(SessionClosed):
+        completing.open_purchase(slow)
+    quick = completing.claim_payment(checkout, billing={}, buyer={})
+    with pytest.raises(SessionClosed):
+        completing.open_purchase(slow)
+    completing.open_purchase(quick)
+    with pytest.raises(SessionClosed):
+        completing.open_purchase(slow)
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 499
+
+
+def test_a_flood_of_calls_is_refused(platform, goods, monkeypatch):
+    monkeypatch.setattr("marketplace.shopping.ucp.rest.CALLS_PER_MINUTE", 2)
+    with time_machine.travel("2026-03-01T12:00:10Z", tick=False):
+        for _ in range(2):
+            platform.rest("POST", "catalog/search", {"query": "kettle"})
+        refused = platform.rest("POST", "catalog/search", {"query": "kettle"}, status=429)
+        assert refused["code"] == "too_many_calls"
+    with time_machine.travel("2026-03-01T12:01:00Z", tick=False):
+        platform.rest("POST", "catalog/search", {"query": "kettle"})
 
 
 def test_a_question_of_the_bank_is_handed_to_the_buyer(platform, goods, processor):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from agentstore.kit.errors import StoreError
+from agentstore.kit.errors import NotFound, StoreError
 from agentstore.kit.mcp import InvalidParams
 from marketplace.catalog.ucp.versions import version
 
 Json = dict[str, Any]
+T = TypeVar("T")
 CART: Final = "dev.ucp.shopping.cart"
 CHECKOUT: Final = "dev.ucp.shopping.checkout"
 FULFILLMENT: Final = "dev.ucp.shopping.fulfillment"
@@ -42,6 +44,20 @@ def failure(capability: str, *messages: Json) -> Answer:
     """A business outcome without a resource: nothing was made, or nothing was found."""
     handlers: Json | None = {} if capability == CHECKOUT else None
     return Answer({"ucp": ucp(capability, status="error", handlers=handlers), "messages": list(messages)})
+
+
+def with_found(capability: str, find: Callable[[], T], then: Callable[[T], Answer]) -> Answer:
+    """What `then` makes of what was found; of what is not there, or not the caller's, UCP's outcome."""
+    try:
+        found = find()
+    except NotFound as unknown:
+        return failure(capability, error_message("not_found", unknown.message))
+    return then(found)
+
+
+def nothing_to_buy(capability: str, messages: Iterable[Json]) -> Answer:
+    """The outcome of lines of which none can be bought: each message says why, and now keeps from going on."""
+    return failure(capability, *({**told, "type": "error", "severity": "unrecoverable"} for told in messages))
 
 
 def error_message(code: str, text: str, *, severity: str = "unrecoverable") -> Json:

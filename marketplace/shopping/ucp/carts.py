@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 
 from agentstore.kit.clock import now
-from agentstore.kit.errors import NotFound
 from marketplace.shopping.models import UcpCart
-from marketplace.shopping.ucp.answers import CART, Answer, Json, error_message, failure, ucp
+from marketplace.shopping.ucp.answers import CART, Answer, Json, nothing_to_buy, ucp, with_found
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.lines import (
     line_objects,
@@ -28,8 +27,9 @@ KEPT_FOR: Final = timedelta(days=7)
 def create_cart(caller: Caller, request: Json) -> Answer:
     """Make a cart. Without a single line that can be bought there is none, and the answer says why."""
     lines, messages = read_lines(request.get("line_items"))
-    if not price_lines(lines).lines:
-        return failure(CART, *_as_errors([*messages, *price_lines(lines).messages]))
+    priced = price_lines(lines)
+    if not priced.lines:
+        return nothing_to_buy(CART, [*messages, *priced.messages])
     cart = UcpCart.objects.create(
         platform=caller.platform,
         signed=caller.signed,
@@ -43,37 +43,34 @@ def create_cart(caller: Caller, request: Json) -> Answer:
 
 def get_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
     """The cart at prices of now."""
-    try:
-        return Answer(cart_object(find_cart(caller, cart_id)))
-    except NotFound as unknown:
-        return failure(CART, error_message("not_found", unknown.message))
+    return with_found(CART, lambda: find_cart(caller, cart_id), lambda cart: Answer(cart_object(cart)))
 
 
 def update_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
     """Replace the cart's contents by the request's."""
-    try:
-        cart = find_cart(caller, cart_id)
-    except NotFound as unknown:
-        return failure(CART, error_message("not_found", unknown.message))
-    lines, messages = read_lines(request.get("line_items"))
-    cart.lines = stored(lines)
-    cart.buyer = read_buyer(request.get("buyer"))
-    cart.context = read_context(request.get("context"))
-    cart.expires_at = now() + KEPT_FOR
-    cart.save(update_fields=["lines", "buyer", "context", "expires_at"])
-    return Answer(cart_object(cart, messages))
+
+    def replace(cart: UcpCart) -> Answer:
+        lines, messages = read_lines(request.get("line_items"))
+        cart.lines = stored(lines)
+        cart.buyer = read_buyer(request.get("buyer"))
+        cart.context = read_context(request.get("context"))
+        cart.expires_at = now() + KEPT_FOR
+        cart.save(update_fields=["lines", "buyer", "context", "expires_at"])
+        return Answer(cart_object(cart, messages))
+
+    return with_found(CART, lambda: find_cart(caller, cart_id), replace)
 
 
 def cancel_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
     """Give the cart up; the answer is the cart as it was."""
-    try:
-        cart = find_cart(caller, cart_id)
-    except NotFound as unknown:
-        return failure(CART, error_message("not_found", unknown.message))
-    answer = Answer(cart_object(cart))
-    cart.canceled_at = now()
-    cart.save(update_fields=["canceled_at"])
-    return answer
+
+    def cancel(cart: UcpCart) -> Answer:
+        answer = Answer(cart_object(cart))
+        cart.canceled_at = now()
+        cart.save(update_fields=["canceled_at"])
+        return answer
+
+    return with_found(CART, lambda: find_cart(caller, cart_id), cancel)
 
 
 def find_cart(caller: Caller, cart_id: str) -> UcpCart:
@@ -100,7 +97,3 @@ def cart_object(cart: UcpCart, messages: list[Json] | None = None) -> Json:
     if cart.context:
         found["context"] = cart.context
     return found
-
-
-def _as_errors(messages: list[Json]) -> list[Any]:
-    return [{**told, "type": "error", "severity": "unrecoverable"} for told in messages]

@@ -13,20 +13,20 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from agentstore.kit.errors import NotFound, StoreError
+from agentstore.kit.errors import StoreError
 from billing.processor.errors import ProcessorUnavailable
 from marketplace.shopping import paying, settlement
 from marketplace.shopping.carts import add_to_cart
 from marketplace.shopping.checkouts import Address, give_up_checkout, open_checkout
 from marketplace.shopping.models import Checkout, Shopper, UcpCheckout
 from marketplace.shopping.ucp import settling
-from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_message, failure
+from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_message, with_found
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.delivery import complete_address, missing_parts, store_address
 from marketplace.shopping.ucp.lines import loaded, price_lines
 from marketplace.shopping.ucp.payment import handlers, read_instrument
 from marketplace.shopping.ucp.people import read_buyer
-from marketplace.shopping.ucp.sessions import find_checkout, require_open
+from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, require_open
 from marketplace.shopping.ucp.shown import checkout_object
 
 logger = structlog.get_logger(__name__)
@@ -38,18 +38,24 @@ def complete_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer
     Whatever the buyer can mend, a declined card among it, is an answer: the checkout with messages. Raises
     SessionClosed, PaymentRefused, ProcessorUnavailable.
     """
-    try:
-        checkout = settling.refresh(find_checkout(caller, checkout_id))
-    except NotFound as unknown:
-        return failure(CHECKOUT, error_message("not_found", unknown.message))
+    return with_found(
+        CHECKOUT,
+        lambda: settling.refresh(find_checkout(caller, checkout_id)),
+        lambda checkout: _complete(checkout, request),
+    )
+
+
+def _complete(checkout: UcpCheckout, request: Json) -> Answer:
     if not handlers():
         return Answer(checkout_object(_hand_over(checkout)))
     token, billing = read_instrument(request.get("payment"))
-    claimed = _claim(checkout, billing=billing, buyer=read_buyer(request.get("buyer")))
+    claimed = claim_payment(checkout, billing=billing, buyer=read_buyer(request.get("buyer")))
     if claimed.status != UcpCheckout.Status.PAYING:
         return Answer(checkout_object(claimed))
     try:
-        purchase = _open_purchase(claimed)
+        purchase = open_purchase(claimed)
+    except SessionClosed:
+        raise
     except StoreError as refused:
         return Answer(checkout_object(_reopen(claimed, error_message(refused.code, str(refused)))))
     attempt = paying.try_card(checkout_id=purchase, payment_method=token)
@@ -64,7 +70,7 @@ def complete_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer
 
 
 @transaction.atomic
-def _claim(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: Json) -> UcpCheckout:
+def claim_payment(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: Json) -> UcpCheckout:
     """The checkout on its way to be paid, so that no second request pays too; as it is if it is not ready."""
     locked = require_open(checkout)
     locked.buyer = {**locked.buyer, **buyer}
@@ -78,8 +84,13 @@ def _claim(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: Json) ->
 
 
 @transaction.atomic
-def _open_purchase(checkout: UcpCheckout) -> uuid.UUID:
-    """The store's own checkout of the same goods, for a shopper of this checkout's own."""
+def open_purchase(checkout: UcpCheckout) -> uuid.UUID:
+    """The store's own checkout of the same goods, for a shopper of this checkout's own. Raises SessionClosed for a
+    request that took so long that its claim was given up: another one may be paying by now.
+    """
+    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
+    if (locked.status, locked.paying_since) != (UcpCheckout.Status.PAYING, checkout.paying_since):
+        raise SessionClosed("This attempt to pay took too long.", hint="Read the checkout, then try again.")
     address: Address = store_address(checkout.destination)
     # Each attempt is a shopper of its own: none has an earlier checkout that would have to be ended first.
     shopper = Shopper.objects.create(country=address.country)

@@ -10,7 +10,7 @@ from django.db.models import Prefetch
 from agentstore.kit.errors import NotFound
 from agentstore.kit.money import Money
 from marketplace.shopping.models import Order, Refund, UcpCheckout
-from marketplace.shopping.ucp.answers import ORDER, Answer, Json, error_message, failure, ucp
+from marketplace.shopping.ucp.answers import ORDER, Answer, Json, ucp, with_found
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.shown import order_line, permalink
 
@@ -19,11 +19,11 @@ _ADJUSTMENT = {Refund.Status.DONE: "completed", Refund.Status.FAILED: "failed"}
 
 def get_order(caller: Caller, request: Json, order_id: str) -> Answer:
     """The whole order, if its checkout is the caller's own."""
-    try:
-        order = _find(caller, order_id)
-    except NotFound as unknown:
-        return failure(ORDER, error_message("not_found", unknown.message))
-    return Answer(order_object(order, private=caller.signed))
+    return with_found(
+        ORDER,
+        lambda: _find(caller, order_id),
+        lambda order: Answer(order_object(order, private=caller.signed)),
+    )
 
 
 def _find(caller: Caller, order_id: str) -> Order:

@@ -6,8 +6,9 @@ store, with an order per merchant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 
@@ -15,11 +16,19 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, NotFound
 from marketplace.shopping.models import UcpCheckout
 from marketplace.shopping.ucp import settling
-from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_message, failure
+from marketplace.shopping.ucp.answers import (
+    CHECKOUT,
+    Answer,
+    Json,
+    error_message,
+    failure,
+    nothing_to_buy,
+    with_found,
+)
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.carts import find_cart
 from marketplace.shopping.ucp.delivery import read_destination
-from marketplace.shopping.ucp.lines import Line, loaded, price_lines, read_lines, stored
+from marketplace.shopping.ucp.lines import loaded, price_lines, read_lines, stored
 from marketplace.shopping.ucp.people import read_buyer, read_context
 from marketplace.shopping.ucp.shown import checkout_object
 
@@ -51,9 +60,9 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
         if same is not None:
             return Answer(checkout_object(same))
     lines, messages = (loaded(cart.lines), []) if cart else read_lines(request.get("line_items"))
-    refused = _none_to_buy(lines, messages)
-    if refused is not None:
-        return refused
+    priced = price_lines(lines)
+    if not priced.lines:
+        return nothing_to_buy(CHECKOUT, [*messages, *priced.messages])
     method_id, destination = read_destination(request.get("fulfillment"))
     checkout = UcpCheckout.objects.create(
         platform=caller.platform,
@@ -68,14 +77,6 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
     )
     checkout.changes.create(to_status=checkout.status, reason="opened")
     return Answer(checkout_object(checkout, messages), 201)
-
-
-def _none_to_buy(lines: list[Line], messages: list[Json]) -> Answer | None:
-    priced = price_lines(lines)
-    if priced.lines:
-        return None
-    told = [*messages, *priced.messages]
-    return failure(CHECKOUT, *({**one, "type": "error", "severity": "unrecoverable"} for one in told))
 
 
 def get_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
@@ -134,10 +135,5 @@ def find_checkout(caller: Caller, checkout_id: str) -> UcpCheckout:
     return found
 
 
-def _with_own(caller: Caller, checkout_id: str, then: Any) -> Answer:
-    try:
-        checkout = find_checkout(caller, checkout_id)
-    except NotFound as unknown:
-        return failure(CHECKOUT, error_message("not_found", unknown.message))
-    answer: Answer = then(checkout)
-    return answer
+def _with_own(caller: Caller, checkout_id: str, then: Callable[[UcpCheckout], Answer]) -> Answer:
+    return with_found(CHECKOUT, lambda: find_checkout(caller, checkout_id), then)
