@@ -56,7 +56,7 @@ KINDS = {
     "chunk_without_size": _once(_CHUNKED + b"zz\r\nabc\r\n"),
     "negative_chunk": _once(_CHUNKED + b"-1\r\nabc\r\n"),
     "huge_chunk_size": _once(_CHUNKED + b"f" * 64 + b"\r\nabc\r\n"),
-    "broken_chunk": _once(_CHUNKED + b"5\r\nab"),
+    "cut_in_a_chunk": _once(_CHUNKED + b"5\r\nab"),
     "two_lengths": _once(_HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
     "negative_length": _once(_HEAD + b"Content-Length: -1\r\n\r\n"),
     "switched_protocol": _once(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
