@@ -14,7 +14,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 import django
 
 from benchmarks.report import Report, parser
+from benchmarks.store import own_store
 
 if TYPE_CHECKING:
     from agentstore.identity.models import Organization
@@ -151,7 +151,7 @@ def measure(report: Report, items: int, directory: Path) -> None:
     report.add("unchanged items", items / same["seconds"], "lines/s", "higher")
     report.add("changed prices", items / prices["seconds"], "lines/s", "higher")
     report.add("roll back of changed prices", items / undone["seconds"], "lines/s", "higher")
-    report.add("dry run of new items", items / dry["seconds"], "lines/s", "higher")
+    report.add("dry run of changed prices", items / dry["seconds"], "lines/s", "higher")
     one_by_one = min(items, 4_000) / rows["seconds"]
     report.add("row by row, for comparison", one_by_one, "lines/s", "higher")
     report.add("batches against row by row", items / new["seconds"] / one_by_one, "times", "higher")
@@ -163,24 +163,16 @@ def main() -> None:
     made.add_argument("--items", type=int, help="lines of the long feed (1,000,000; quick: 20,000)")
     options = made.parse_args()
     items = options.items or (20_000 if options.quick else 1_000_000)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
-    os.environ["TEST_DATABASE_NAME"] = f"bench_feeds_{os.getpid()}"
-    django.setup()
-    from django.db import connection
-
     report = Report({"lines": items, "refused": "1 %", "variants a product": 3})
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_store("feeds") as directory:
+        from django.db import connection
+
         named = {key: str(value) for key, value in connection.settings_dict.items() if value}
         password = f":{named['PASSWORD']}" if "PASSWORD" in named else ""
         os.environ["DATABASE_URL"] = (
             f"postgres://{named['USER']}{password}@{named['HOST']}:{named['PORT']}/{named['NAME']}"
         )
-        with tempfile.TemporaryDirectory() as directory:
-            measure(report, items, Path(directory))
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
+        measure(report, items, directory)
     report.show(as_json=options.json)
 
 

@@ -8,11 +8,7 @@ from agentstore.kit.clock import now
 from marketplace.shopping.models import UcpCheckout, UcpReply
 from marketplace.shopping.ucp import settling
 from marketplace.shopping.ucp.replies import KEPT_FOR, forget_replies
-from tests.ucp.world import SOMEBODY_ELSE, Platform, card
-
-
-def variant(offer):
-    return offer.variant.public_id
+from tests.ucp.world import SOMEBODY_ELSE, Platform, card, variant
 
 
 def test_the_same_key_answers_the_same_and_refuses_other_arguments(platform, goods):

@@ -37,6 +37,11 @@ SHIPPING = {
 }  # fmt: skip
 
 
+def variant(offer: Offer) -> str:
+    """What programs call the thing that is offered."""
+    return offer.variant.public_id
+
+
 def card(method: str = "pm_card_visa") -> dict[str, Any]:
     """A payment by one of the processor's test cards."""
     credential = {"type": "token", "token": method}
