@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.db import transaction
 
 from agentstore.kit.ids import new_id
+from agentstore.kit.threads import in_thread
 from sandbox import announcements, dispatch, doors, protocols
 from sandbox.driver import Driver, RunState
 from sandbox.engine import relay
@@ -74,7 +74,7 @@ def meaning_of(sandbox_id: uuid.UUID, state: RunState) -> tuple[str, str]:
 async def aexamine(*, sandbox_id: uuid.UUID, wait_seconds: float) -> Examination | None:
     """What became of the sandbox, from a worker that may look; None when nobody answers within the time."""
     ask = new_id().hex
-    await sync_to_async(dispatch.enqueue_examination)(sandbox_id, ask)
+    await in_thread(dispatch.enqueue_examination, sandbox_id, ask)
     answer = await announcements.await_answer(ask, seconds=wait_seconds)
     return None if answer is None else Examination.from_json(json.loads(answer))
 

@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Unavailable
+from agentstore.kit.threads import in_thread
 from sandbox import announcements, capacity, dispatch, metrics
 from sandbox.claiming import ClaimConflict, ClaimedSandbox, Waiting, Wish, try_claim
 from sandbox.models import PoolTarget, Sandbox
@@ -98,7 +98,7 @@ async def aclaim(
     wish, patience, waiting = Wish(spec, tenant, claim_key), _Patience(wait_seconds, place_seconds), Waiting()
     told: Waiting | None = None
     while True:
-        found = await sync_to_async(try_claim)(wish, waiting)
+        found = await in_thread(try_claim, wish, waiting)
         if isinstance(found, ClaimedSandbox):
             return _counted(found, patience)
         waiting = found
@@ -107,7 +107,7 @@ async def aclaim(
             await on_wait(waiting)
         left = patience.left(waiting)
         if left <= 0:
-            raise await sync_to_async(_too_late)(wish, waiting)
+            raise await in_thread(_too_late, wish, waiting)
         if _is_next(waiting):
             await announcements.await_(waiting.sandbox_id, seconds=min(left, _LOOK_SECONDS))
         else:

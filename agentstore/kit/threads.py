@@ -32,7 +32,8 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 def start_background(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
     """Run a coroutine on after the request that started it; it sees nothing of that request's context.
 
-    Where such work calls thread-sensitive code, it has a thread of its own as long as it runs.
+    Work that lasts calls synchronous code by `in_thread`. A thread-sensitive call takes a thread with a database
+    connection, which are given back at the work's end only: a crowd of such works empties the pool.
     """
 
     async def run() -> Any:
@@ -40,7 +41,7 @@ def start_background(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Ta
             try:
                 return await work
             finally:
-                await sync_to_async(connections.close_all)()
+                await release_request_thread()
 
     task = asyncio.get_running_loop().create_task(run(), name=name, context=contextvars.Context())
     _background.add(task)
@@ -62,13 +63,13 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
 async def release_request_thread() -> None:
     """Give back the thread and the connections that Django's ASGI handler keeps for the present request.
 
-    The handler runs synchronous middleware in a thread of the request's own, which lives until the
-    response is closed: for a stream, that would be one idle thread per reader. A later thread-sensitive
-    call gets a
-    new one.
+    The handler runs synchronous middleware in a thread of the request's own, which lives until the response is closed:
+    for a stream, that would be one idle thread per reader. A later thread-sensitive call gets a new one.
     """
-    await sync_to_async(connections.close_all)()
     context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if context is None or context not in SyncToAsync.context_to_thread_executor:
+        return
+    await sync_to_async(connections.close_all)()
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None)
     if executor is not None:
         executor.shutdown(wait=False)

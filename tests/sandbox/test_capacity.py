@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection
 
 from agentstore.kit.clock import now
+from agentstore.kit.threads import start_background
 from sandbox import hosts, pool
 from sandbox.models import Host, Sandbox, WaitingClaim
 from sandbox.places import socket_path
@@ -153,8 +157,6 @@ def test_a_reserve_is_not_filled_before_those_who_wait():
 
 
 async def test_who_waits_is_told_how_many_go_before(here):
-    from asgiref.sync import sync_to_async
-
     told = []
 
     async def on_wait(waiting):
@@ -169,6 +171,48 @@ async def test_who_waits_is_told_how_many_go_before(here):
         )
     assert told == [2, 1, 0]
     await sync_to_async(lambda: connection.close())()
+
+
+async def test_a_crowd_that_waits_holds_neither_threads_nor_connections():
+    """Else the turns of a burst take the whole pool, and nobody who could let them go on gets a connection."""
+    told = asyncio.Event()
+    waiting = set[str]()
+
+    def on_wait(key):
+        async def note(_):
+            waiting.add(key)
+            if len(waiting) == 20:
+                told.set()
+
+        return note
+
+    await sync_to_async(here)(places=0)
+    before = threading.active_count()
+    crowd = [
+        start_background(
+            pool.aclaim(
+                spec=SPEC, tenant="version-1", claim_key=key, wait_seconds=0, place_seconds=60, on_wait=on_wait(key)
+            ),
+            name=key,
+        )
+        for key in map(str, range(20))
+    ]  # fmt: skip
+    try:
+        async with asyncio.timeout(30):
+            await told.wait()
+        assert threading.active_count() <= before + 8
+        assert await sync_to_async(open_connections)() <= 8
+    finally:
+        for one in crowd:
+            one.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+    await sync_to_async(lambda: connection.close())()
+
+
+def open_connections():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
 
 
 def test_the_time_in_line_is_not_taken_from_the_start():
