@@ -89,6 +89,8 @@ async def _listen(http: httpx.AsyncClient, seen: Visit, after: str, began: float
             async with aconnect_sse(http, "GET", path, headers={"Last-Event-ID": after}) as stream:
                 async for event in stream.aiter_sse():
                     after = event.id or after
+                    if not event.data:
+                        continue  # how soon to come again: by the standard no event at all
                     _take(seen, event.event, event.json(), began)
                     if seen.ended:
                         return
