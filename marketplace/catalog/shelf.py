@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,7 +10,9 @@ from django.db.models import Count, Q, QuerySet
 
 from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
-from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal, Offer, Product
+from agentstore.kit.ids import MalformedId, parse_public_id
+from marketplace.catalog.categories import slug_of
+from marketplace.catalog.models import Category, FeedImport, FeedItemChange, FeedRefusal, Offer, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,28 @@ def offer_of(merchant: Organization, offer_id: int) -> Offer:
     if found is None:
         raise NotFound("There is no such offer.")
     return found
+
+
+def find_offer(merchant: Organization, text: str) -> Offer | None:
+    """The merchant's offer that somebody means by `off_1`, an item id, an SKU or a GTIN; the first of several."""
+    wanted = text.strip()
+    if not wanted:
+        return None
+    named = Q(variant__item_id=wanted) | Q(variant__sku=wanted) | Q(variant__gtin=wanted)
+    with suppress(MalformedId):
+        named |= Q(pk=parse_public_id("off", wanted))
+    offers = Offer.objects.filter(named, merchant=merchant).select_related("variant__product")
+    return offers.order_by("id").first()
+
+
+def categories_of(merchant: Organization) -> QuerySet[Category]:
+    """The categories of a merchant's products, with those above them."""
+    paths = (
+        Category.objects.filter(products__owner=merchant).order_by().distinct().values_list("path", flat=True)
+    )
+    names = [path.split(" > ") for path in paths]
+    slugs = {slug_of(path[:depth]) for path in names for depth in range(1, len(path) + 1)}
+    return Category.objects.filter(slug__in=slugs)
 
 
 def imports_of(merchant: Organization) -> QuerySet[FeedImport]:

@@ -18,11 +18,4 @@ store_urls: list[URLPattern | URLResolver] = [
     path("checkout/<uuid:checkout_id>/give-up", checkout.give_up, name="checkout-give-up"),
     path("orders/", orders.orders, name="orders"),
     path("orders/<uuid:order_id>/", orders.order, name="order"),
-    path("merchant/<slug:slug>/orders/", orders.merchant_orders, name="merchant-orders"),
-    path("merchant/<slug:slug>/orders/<uuid:order_id>/", orders.merchant_order, name="merchant-order"),
-    path(
-        "merchant/<slug:slug>/orders/<uuid:order_id>/refunds/<uuid:refund_id>",
-        orders.decide_refund,
-        name="merchant-refund",
-    ),
 ]

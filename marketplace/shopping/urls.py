@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from marketplace.shopping.merchant_urls import merchant_urls
 from marketplace.shopping.store_urls import store_urls
 from marketplace.shopping.ucp.urls import ucp_urls
 from marketplace.shopping.views import chat, privacy, trace
@@ -30,4 +31,9 @@ conversation_urls: list[URLPattern | URLResolver] = [
     path("operator/rehearsals/<uuid:conversation_id>/", trace.rehearsal, name="rehearsal-trace"),
 ]
 
-urlpatterns: list[URLPattern | URLResolver] = [*store_urls, *conversation_urls, *ucp_urls]
+urlpatterns: list[URLPattern | URLResolver] = [
+    *store_urls,
+    *merchant_urls,
+    *conversation_urls,
+    *ucp_urls,
+]

@@ -8,6 +8,7 @@ from marketplace.shopping.models.conversation import (
     ToolCall,
     Turn,
 )
+from marketplace.shopping.models.negotiation import NegotiationRule, NegotiationRuleChange
 from marketplace.shopping.models.order import (
     Attribution,
     Checkout,
@@ -33,6 +34,8 @@ __all__ = [
     "Conversation",
     "ConversationStatusChange",
     "Message",
+    "NegotiationRule",
+    "NegotiationRuleChange",
     "Order",
     "OrderLine",
     "OrderStatusChange",

@@ -17,7 +17,7 @@ from marketplace.shopping import disclosures, refunds
 from marketplace.shopping import orders as service
 from marketplace.shopping.forms import RefundForm
 from marketplace.shopping.models import Order, Refund
-from marketplace.shopping.views.people import signed_in
+from marketplace.shopping.views.people import merchant_for, signed_in
 
 _PER_PAGE = 20
 
@@ -54,7 +54,7 @@ def order(request: HttpRequest, order_id: uuid.UUID) -> HttpResponse:
 @require_GET
 def merchant_orders(request: HttpRequest, slug: str) -> HttpResponse:
     """What a merchant has sold, newest first; open refund requests on top."""
-    merchant = _merchant(request, slug)
+    merchant = merchant_for(request, slug)
     page = Paginator(service.orders_to(merchant), _PER_PAGE).get_page(request.GET.get("page"))
     asked = Refund.objects.filter(order__merchant=merchant, status=Refund.Status.REQUESTED).select_related(
         "order"
@@ -66,7 +66,7 @@ def merchant_orders(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def merchant_order(request: HttpRequest, slug: str, order_id: uuid.UUID) -> HttpResponse:
     """One order with where to send it. POST refunds."""
-    merchant = _merchant(request, slug)
+    merchant = merchant_for(request, slug)
     found = service.order_to(merchant, order_id)
     form = _refund_form(request, found)
     if request.method == "POST" and form is not None and form.is_valid():
@@ -111,7 +111,3 @@ def _refund_form(request: HttpRequest, found: Order) -> RefundForm | None:
     if found.status not in service.REFUNDABLE or not any(left.values()):
         return None
     return RefundForm(request.POST or None, order=found, left=left)
-
-
-def _merchant(request: HttpRequest, slug: str) -> Organization:
-    return organization_for(signed_in(request), slug, kind=Organization.Kind.MERCHANT)
