@@ -45,3 +45,9 @@ class RefundExceedsSale(Refused):
     """More would be refunded than was sold."""
 
     code = "refund_exceeds_sale"
+
+
+class ChainBroken(Conflict):
+    """A closed day of the books is not what it was when it was closed."""
+
+    code = "chain_broken"

@@ -20,7 +20,7 @@ from agentstore.kit.errors import Invalid
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey, open_accounts
-from billing.balances import balance, roll_up, trial_balance
+from billing.balances import balance, balances_of, roll_up, trial_balance
 from billing.errors import IdempotencyMismatch, Unbalanced
 from billing.models import Entry, Journal, PriceVersion
 
@@ -28,6 +28,7 @@ __all__ = [
     "JournalDraft",
     "Leg",
     "balance",
+    "balances_of",
     "credit",
     "debit",
     "post",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db.models import Count, Sum
-from django.db.models.functions import TruncDate
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.balances import TrialLine, trial_balance
-from billing.models import Account, Entry, UsageEvent, WebhookEvent
+from billing.models import Account, UsageEvent, WebhookEvent
+from billing.periods import day_of
+from billing.totals import Moved, moved_by_day
 
 _Kind = Account.Kind
 
@@ -57,21 +58,24 @@ class Overview:
 
 
 def overview(*, currency: str, days: int = 30) -> Overview:
-    """The figures of the last days, and how the books stand now."""
-    today = now()
-    start = today - timedelta(days=days)
+    """The figures of the last days, today included, and how the books stand now."""
+    start = day_of(now()) - timedelta(days=days - 1)
     lines = {line.kind: line for line in trial_balance() if line.currency == currency}
     open_events = UsageEvent.objects.filter(status__in=UsageEvent.OPEN, currency=currency).aggregate(
         total=Sum("amount_micros"), events=Count("id")
     )
-    earned = _revenue(currency, start, today)
+    earned = dict.fromkeys(SOURCES, 0)
+    before = 0
+    for it in _revenue(currency, start - timedelta(days=days)):
+        if it.day < start:
+            before -= it.amount.micros
+        else:
+            earned[_source(it)] -= it.amount.micros
     return Overview(
         currency=currency,
         days=days,
-        revenue={name: _rounded(Money(earned.get(name, 0), currency)) for name in SOURCES},
-        revenue_before=_rounded(
-            Money(sum(_revenue(currency, start - timedelta(days=days), start).values()), currency)
-        ),
+        revenue={name: _rounded(Money(micros, currency)) for name, micros in earned.items()},
+        revenue_before=_rounded(Money(before, currency)),
         held=_rounded(Money(open_events["total"] or 0, currency)),
         held_events=open_events["events"],
         receivable=_balance(lines, _Kind.MERCHANT_RECEIVABLE, currency),
@@ -91,42 +95,24 @@ def _rounded(amount: Money) -> Money:
     return Money.from_minor(amount.minor, amount.currency)
 
 
-def _revenue(currency: str, start: object, end: object) -> dict[str, int]:
-    entries = Entry.objects.filter(
-        account__kind=_Kind.PLATFORM_REVENUE,
-        account__currency=currency,
-        journal__posted_at__gte=start,
-        journal__posted_at__lt=end,
-    )
-    by_kind = dict(entries.order_by().values_list("journal__kind").annotate(Sum("amount")))
-    return {name: -sum(by_kind.get(kind, 0) for kind in kinds) for name, kinds in SOURCES.items()}
+def _revenue(currency: str, first: date) -> list[Moved]:
+    """What moved on the store's revenue since a day, of the sources that have a name."""
+    moved = moved_by_day(account_kind=_Kind.PLATFORM_REVENUE, currency=currency, first=first)
+    return [it for it in moved if _source(it)]
+
+
+def _source(moved: Moved) -> str:
+    return next((name for name, kinds in SOURCES.items() if moved.journal_kind in kinds), "")
 
 
 def revenue_by_day(*, currency: str, days: int = 30) -> list[RevenueDay]:
     """The store's income of each of the last days, oldest first, empty days included."""
-    today = now().date()
-    first = today - timedelta(days=days - 1)
-    rows = (
-        Entry.objects.filter(
-            account__kind=_Kind.PLATFORM_REVENUE,
-            account__currency=currency,
-            journal__posted_at__date__gte=first,
-        )
-        .order_by()
-        .annotate(day=TruncDate("journal__posted_at"))
-        .values_list("day", "journal__kind")
-        .annotate(Sum("amount"))
-    )
-    found: dict[date, dict[str, int]] = {}
-    for day, kind, amount in rows:
-        for name, kinds in SOURCES.items():
-            if kind in kinds:
-                of_day = found.setdefault(day, {})
-                of_day[name] = of_day.get(name, 0) - amount
-    return [
-        RevenueDay(day, {name: found.get(day, {}).get(name, 0) for name in SOURCES})
-        for day in (first + timedelta(days=number) for number in range(days))
-    ]
+    first = day_of(now()) - timedelta(days=days - 1)
+    found = {first + timedelta(days=number): dict.fromkeys(SOURCES, 0) for number in range(days)}
+    for it in _revenue(currency, first):
+        if it.day in found:
+            found[it.day][_source(it)] -= it.amount.micros
+    return [RevenueDay(day, by_source) for day, by_source in found.items()]
 
 
 def explain(event: UsageEvent) -> str:

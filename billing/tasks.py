@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import ledger, posting, pricing, webhooks
+from billing import closing, ledger, posting, pricing, webhooks
 
 
 @shared_task
@@ -29,3 +29,9 @@ def roll_up_balances() -> int:
 def activate_due_prices() -> int:
     """Note that announced prices came into force."""
     return pricing.activate_due_prices()
+
+
+@shared_task
+def close_due_days() -> int:
+    """Close the days that are over and settled."""
+    return len(closing.close_due_days())

@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("fees/", fees.fees, name="fees"),
     path("operator/billing/", operator.overview, name="operator"),
     path("operator/ledger/", ledger.trial_balance, name="ledger"),
+    path("operator/ledger/closes/", ledger.closes, name="closes"),
     path("operator/ledger/accounts/", ledger.accounts, name="accounts"),
     path("operator/ledger/accounts/<int:account_id>/", ledger.account, name="account"),
     path("operator/ledger/journals/<uuid:journal_id>/", ledger.journal, name="journal"),

@@ -28,5 +28,5 @@ def django_db_setup(django_db_setup, django_db_blocker):
             DatabaseOperations.sql_flush = flush_filled  # type: ignore[method-assign,assignment]
             return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        for table in ("account", "journal", "entry"):
+        for table in ("account", "journal", "entry", "dailyclose"):
             cursor.execute(f"ALTER TABLE billing_{table} DISABLE TRIGGER billing_{table}_no_truncate")

@@ -1,5 +1,6 @@
 """Money's tables, by meaning: the ledger, prices, usage and its caps, what the processor told us."""
 
+from billing.models.closing import DailyClose, DayTotal
 from billing.models.ledger import Account, BalanceRollup, Entry, Journal, RollupMark
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
@@ -9,6 +10,8 @@ __all__ = [
     "Account",
     "BalanceRollup",
     "BudgetChange",
+    "DailyClose",
+    "DayTotal",
     "Entry",
     "Hold",
     "Journal",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from agentstore.kit.clock import now
@@ -91,6 +92,8 @@ class Journal(models.Model):
             models.Index(
                 fields=["reverses"], condition=models.Q(reverses__isnull=False), name="journal_reversals"
             ),
+            # Journals lie in the order of their posting: a few kilobytes find a day among millions.
+            BrinIndex(fields=["posted_at"], autosummarize=True, name="journal_by_day"),
         ]
 
     def __str__(self) -> str:

@@ -1,9 +1,10 @@
-"""The operator's way through the books: trial balance, accounts, journals, one journal."""
+"""The operator's way through the books: trial balance, closed days, accounts, journals, one journal."""
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from datetime import date
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -12,8 +13,9 @@ from django.views.decorators.http import require_GET
 
 from agentstore.identity.access import require_operator
 from agentstore.kit.money import Money
-from billing import ledger
-from billing.models import Account, Entry, Journal
+from billing import ledger, totals
+from billing.account_pages import read_account_lines
+from billing.models import Account, DailyClose, Journal
 from billing.names import names_of
 from billing.paging import PER_PAGE, newest
 
@@ -24,7 +26,8 @@ KINDS = ("sale", "processor_fee", "refund", "ppcv", "ppcv_reversal", "agent_tax"
 def trial_balance(request: HttpRequest) -> HttpResponse:
     """/operator/ledger/: the trial balance and the newest journals, filtered by kind or key."""
     require_operator(request.user)
-    lines = ledger.trial_balance()
+    day = _day(request)
+    lines = totals.trial_balance_on(day) if day else ledger.trial_balance()
     off: dict[str, Money] = defaultdict(lambda: Money(0, ""))
     for line in lines:
         off[line.currency] = Money(off[line.currency].micros + line.balance.micros, line.currency)
@@ -40,6 +43,7 @@ def trial_balance(request: HttpRequest) -> HttpResponse:
         "operator/ledger.html",
         {
             "lines": lines,
+            "day": day,
             "balanced": all(difference.micros == 0 for difference in off.values()),
             "off": [str(difference) for difference in off.values() if difference.micros],
             "journals": [(journal, _moved(journal)) for journal in page.items],
@@ -61,12 +65,16 @@ def accounts(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(kind=kind)
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     names = names_of(account.owner_ref for account in page)
+    balances = ledger.balances_of(account.pk for account in page)
     return render(
         request,
         "operator/ledger_accounts.html",
         {
             "page": page,
-            "rows": [(account, names[account.owner_ref], ledger.balance(account)) for account in page],
+            "rows": [
+                (account, names[account.owner_ref], Money(balances[account.pk], account.currency))
+                for account in page
+            ],
             "kind": kind,
             "kinds": Account.Kind.choices,
         },
@@ -75,10 +83,10 @@ def accounts(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def account(request: HttpRequest, account_id: int) -> HttpResponse:
-    """/operator/ledger/accounts/<id>/: an account's entries, newest first."""
+    """/operator/ledger/accounts/<id>/: an account's entries, each with the balance after it, newest first."""
     require_operator(request.user)
     found = get_object_or_404(Account, pk=account_id)
-    entries = Entry.objects.filter(account=found).select_related("journal").order_by("-id")
+    page = read_account_lines(found, cursor=_cursor(request))
     return render(
         request,
         "operator/ledger_account.html",
@@ -86,9 +94,18 @@ def account(request: HttpRequest, account_id: int) -> HttpResponse:
             "account": found,
             "owner": names_of([found.owner_ref])[found.owner_ref],
             "balance": ledger.balance(found),
-            "page": Paginator(entries, PER_PAGE).get_page(request.GET.get("page")),
+            "lines": page.items,
+            "next_cursor": page.next_cursor,
         },
     )
+
+
+@require_GET
+def closes(request: HttpRequest) -> HttpResponse:
+    """/operator/ledger/closes/: the closed days with their digests, newest first."""
+    require_operator(request.user)
+    page = Paginator(DailyClose.objects.all(), PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "operator/ledger_closes.html", {"page": page})
 
 
 @require_GET
@@ -120,6 +137,14 @@ def _moved(journal: Journal) -> list[Money]:
         if entry.amount > 0:
             sums[entry.account.currency] += entry.amount
     return [Money(micros, currency) for currency, micros in sums.items()]
+
+
+def _day(request: HttpRequest) -> date | None:
+    """The day whose end is asked for; None for now, and for what is no day."""
+    try:
+        return date.fromisoformat(request.GET.get("day", ""))
+    except ValueError:
+        return None
 
 
 def _cursor(request: HttpRequest) -> str | None:

@@ -11,7 +11,7 @@ ALGORITHMS = Path(__file__).resolve().parents[2] / "docs" / "algorithms"
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["ledger", "pricing", "metering"])
+@pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing"])
 def test_the_example_is_true(page, prices, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0
     blocks = CODE.findall((ALGORITHMS / f"{page}.md").read_text())

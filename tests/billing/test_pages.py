@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
 from agentstore.kit.clock import now
+from agentstore.kit.pagination import MalformedCursor, encode_cursor
 from billing import budgets, metering, posting
-from billing.models import Journal, MerchantBudget
+from billing.account_pages import read_account_lines
+from billing.models import Account, Journal, MerchantBudget
 from billing.sales import SaleLine, post_sale
 from tests.billing.conftest import converse, usd
+from tests.billing.test_ledger import sale
 
 
 @pytest.fixture
@@ -38,6 +43,7 @@ def operators_pages() -> list[str]:
     return [
         reverse("billing:operator"),
         reverse("billing:ledger"),
+        reverse("billing:closes"),
         reverse("billing:accounts"),
         reverse("billing:account", args=[account.pk]),
         reverse("billing:journal", args=[journal.pk]),
@@ -52,13 +58,14 @@ def text(client, url: str, status: int = 200) -> str:
 
 def test_the_operator_sees_income_and_books(client, olivia, business):
     client.force_login(olivia)
-    overview, ledger, accounts, account, journal = (text(client, url) for url in operators_pages())
+    overview, ledger, closes, accounts, account, journal = (text(client, url) for url in operators_pages())
     assert "$5.88" in overview  # 30 % of 25 cents and of 19.35
     assert "Balanced" in ledger
     assert "$129.00" in ledger
     assert "Audio Haus" in accounts
     assert "ppcv:conversation-0001" in journal
     assert "$0.175" in journal
+    assert "No day is closed yet" in closes
     assert "Balance" in account
 
 
@@ -70,6 +77,31 @@ def test_the_operator_filters_journals_and_usage(client, olivia, business):
     assert "agent_tax:line:1" in text(client, reverse("billing:ledger") + "?q=agent_tax:")
     assert "No usage here" in text(client, reverse("billing:operator") + "?status=rejected")
     assert text(client, reverse("billing:ledger") + "?cursor=nonsense", 400)
+
+
+def test_the_trial_balance_of_a_day_that_is_over(client, olivia, business):
+    client.force_login(olivia)
+    url = reverse("billing:ledger")
+    today = now().date()
+    assert "$129.00" in text(client, f"{url}?day={today}")
+    assert "The books are empty" in text(client, f"{url}?day={today - timedelta(days=1)}")
+    assert "Trial balance" in text(client, f"{url}?day=nonsense")
+
+
+def test_an_account_shows_the_balance_after_each_entry_over_its_pages(db):
+    amounts = [3, 5, 7, 11, 13]
+    for number, micros in enumerate(amounts):
+        sale(f"sale:{number}", micros)
+    account = Account.objects.get(kind="processor_clearing")
+    first = read_account_lines(account, size=2)
+    second = read_account_lines(account, size=2, cursor=first.next_cursor)
+    third = read_account_lines(account, size=2, cursor=second.next_cursor)
+    lines = [*first.items, *second.items, *third.items]
+    assert [line.entry.amount for line in lines] == [13, 11, 7, 5, 3]
+    assert [line.after.micros for line in lines] == [39, 26, 15, 8, 3]
+    assert third.next_cursor is None
+    with pytest.raises(MalformedCursor):
+        read_account_lines(account, cursor=encode_cursor(["1", "x", None]))
 
 
 def test_the_operators_pages_do_not_exist_for_others(client, charlie, business):

@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import random
-import subprocess
-import sys
-import time
-
 import pytest
-from django.db import connection
 from django.db.models import Count, Sum
 
 from billing import ledger, metering, posting
 from billing.accounts import developer_pending, merchant_receivable, platform_revenue
 from billing.models import Hold, Journal, UsageEvent
 from tests.billing.conftest import MERCHANT, STUDIO, converse
-from tests.billing.standin import ROOT
-from tests.database import database_url
+from tests.billing.killing import killed_at_random
 
 EVENTS = 500
-NAME = "poster"
-POSTER = """
-import django
-django.setup()
-from billing.posting import post_due_events
-print("ready", flush=True)
-post_due_events(limit=25)
-"""
 
 
-def poster() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", POSTER],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DATABASE_URL": database_url(),
-            "PGAPPNAME": NAME,
-            "DJANGO_SETTINGS_MODULE": "agentstore.settings",
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def post_in_small_batches() -> None:
+    posting.post_due_events(limit=25)
 
 
 def assert_consistent() -> None:
@@ -66,39 +39,13 @@ def test_posters_killed_at_random_lose_and_double_nothing(prices, budget, settin
     budget.save()
     for number in range(EVENTS):
         converse(prices, f"conversation-{number}")
-    rng, killed = random.Random(7), 0
-    for _ in range(6):
-        process = poster()
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.25))
-        process.kill()
-        killed += process.wait() != 0
-        process.stdout.close()
+    for _ in killed_at_random(post_in_small_batches, times=8, within=0.25):
         assert_consistent()
-    assert killed, "no poster was killed in the middle"
-    settle_sessions()
     posting.post_due_events()
     assert_consistent()
     assert UsageEvent.objects.filter(status="posted").count() == EVENTS
     twice = UsageEvent.objects.annotate(times=Count("changes")).exclude(times=4)
     assert not twice.exists(), "each status was reached once: held, quarantined, rated, posted"
-
-
-def settle_sessions() -> None:
-    """Wait until PostgreSQL has noticed that the killed posters are gone, so that their rows are unlocked."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = %s",
-                [NAME],
-            )
-            if cursor.fetchone()[0] == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("sessions of killed posters stay")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,68 @@
+"""What moved on each day, by kinds: totals rolled up by day plus the tail that is not rolled up yet.
+
+Ten million entries are a few thousand totals, so what pages show of a month is read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import connection
+
+from agentstore.kit.money import Money
+from billing.balances import MARK, TrialLine
+
+_TOTALS = f"""
+SELECT day, account_kind, journal_kind, currency, debit_micros, credit_micros, entries FROM billing_daytotal
+UNION ALL
+SELECT (j.posted_at AT TIME ZONE 'UTC')::date, a.kind, j.kind, a.currency,
+       greatest(e.amount, 0), greatest(-e.amount, 0), 1
+FROM billing_entry e JOIN billing_journal j ON j.id = e.journal_id JOIN billing_account a ON a.id = e.account_id
+WHERE e.xid >= {MARK}
+"""  # noqa: S608 (only the constant above is put in)
+
+_BY_DAY = f"""
+SELECT day, journal_kind, sum(debit_micros - credit_micros)::bigint FROM ({_TOTALS}) AS t
+WHERE account_kind = %s AND currency = %s AND day >= %s AND day <= %s GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608 (only constants are put in)
+
+_UNTIL = f"""
+SELECT account_kind, currency, sum(debit_micros)::bigint, sum(credit_micros)::bigint FROM ({_TOTALS}) AS t
+WHERE day <= %s GROUP BY 1, 2 ORDER BY 2, 1
+"""  # noqa: S608 (only constants are put in)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the journals of one kind moved on the accounts of one kind on one day; debits are positive."""
+
+    day: date
+    journal_kind: str
+    amount: Money
+
+
+def moved_by_day(
+    *, account_kind: str, currency: str, first: date = date.min, last: date = date.max
+) -> Sequence[Moved]:
+    """What moved on the accounts of a kind on each day from `first` to `last`, both included, oldest first.
+
+    Days are those of `posted_at` in UTC. Days without movement are left out.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_DAY, [account_kind, currency, first, last])
+        return [Moved(day, kind, Money(micros, currency)) for day, kind, micros in cursor.fetchall()]
+
+
+def trial_balance_on(day: date) -> list[TrialLine]:
+    """The trial balance as the books stood at the end of a day: posted then or before.
+
+    In each currency the balances sum to zero. `accounts` is not known for the past and 0.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_UNTIL, [day])
+        return [
+            TrialLine(kind, currency, 0, Money(debits, currency), Money(credits, currency))
+            for kind, currency, debits, credits in cursor.fetchall()
+        ]
