@@ -318,6 +318,7 @@ STORE_CURRENCY = env.str("STORE_CURRENCY", "USD")
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "" if LIVE else "sk_test_standin")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com" if LIVE else "http://127.0.0.1:8420")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "" if LIVE else "whsec_development")
+STRIPE_CONNECT_WEBHOOK_SECRET = env.str("STRIPE_CONNECT_WEBHOOK_SECRET", "")
 PPCV_QUARANTINE_SECONDS = env.int("PPCV_QUARANTINE_SECONDS", 600)
 RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 

@@ -38,6 +38,12 @@ def client() -> stripe.StripeClient:
     return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE)
 
 
+def reference_of(thing: stripe.StripeObject) -> str:
+    """Our own reference in an object's metadata; empty for what the store did not make."""
+    metadata = thing.to_dict().get("metadata") or {}
+    return str(metadata.get("reference", ""))
+
+
 @contextmanager
 def typed_errors() -> Iterator[None]:
     """The SDK's exceptions as ours: Declined, ProcessorUnavailable, ProcessorRefused."""

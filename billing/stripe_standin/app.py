@@ -16,31 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from billing.stripe_standin import charges, events, payment_intents, refunds
+from billing.stripe_standin import events
+from billing.stripe_standin.routes import ROUTES
 from billing.stripe_standin.store import Store
-from billing.stripe_standin.wire import Answer, ApiError, Call, Handler, expand, invalid, parse_form
+from billing.stripe_standin.wire import ApiError, Call, Handler, expand, invalid, parse_form, visible
 
-ROUTES: list[tuple[str, str, Handler]] = [
-    ("POST", "/v1/payment_intents", payment_intents.create),
-    ("GET", "/v1/payment_intents", payment_intents.list_intents),
-    ("GET", "/v1/payment_intents/*", payment_intents.retrieve),
-    ("POST", "/v1/payment_intents/*/confirm", payment_intents.confirm),
-    ("POST", "/v1/payment_intents/*/cancel", payment_intents.cancel),
-    ("POST", "/v1/refunds", refunds.create),
-    ("GET", "/v1/refunds", refunds.list_refunds),
-    ("GET", "/v1/refunds/*", refunds.retrieve),
-    ("GET", "/v1/charges", charges.list_charges),
-    ("GET", "/v1/charges/*", charges.retrieve),
-    ("GET", "/v1/balance_transactions", charges.list_transactions),
-    ("GET", "/v1/balance_transactions/*", charges.retrieve_transaction),
-    ("GET", "/v1/events", events.list_events),
-    ("GET", "/v1/events/*", events.retrieve),
-    # What has no counterpart in Stripe's API: the shopper's bank, the dashboard, the passing of time.
-    ("POST", "/_standin/payment_intents/*/authenticate", payment_intents.authenticate),
-    ("POST", "/_standin/events/*/resend", events.resend),
-    ("POST", "/_standin/clock", lambda call: _move_clock(call)),
-    ("GET", "/_standin/outbox", lambda call: (200, {"undelivered": call.store.undelivered()})),
-]
 _COMPILED = [
     (method, re.compile(re.escape(path).replace(r"\*", "([^/]+)")), handler)
     for method, path, handler in ROUTES
@@ -87,14 +67,12 @@ def create_app(store: Store, config: Config) -> Starlette:
     )
 
 
-def _move_clock(call: Call) -> Answer:
-    """POST /_standin/clock: `advance=<seconds>`; answers with the time it is then."""
-    return 200, {"now": call.store.advance(call.integer("advance", call.params.get("advance", "0")))}
-
-
 def _answer(store: Store, config: Config, request: Request, raw: str) -> Response:
     request_id = store.new_id("req")
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
+    account = request.headers.get("stripe-account", "")
+    if key is not None and account:
+        key = f"{account}:{key}"
     digest = hashlib.sha256(f"{request.url.path}\n{raw}".encode()).hexdigest()
     headers = {"Request-Id": request_id, "Stripe-Version": request.headers.get("stripe-version", "")}
     try:
@@ -108,9 +86,11 @@ def _answer(store: Store, config: Config, request: Request, raw: str) -> Respons
                 return _respond(status, body, headers)
             call, handler = _route(store, config, request, raw, request_id, key)
             status, thing = handler(call)
+            if status == 303:
+                return Response(status_code=303, headers={"Location": str(thing["location"])})
             if status == 200:
                 expand(store, thing, call.params.get("expand", []))
-            body = json.dumps(thing)
+            body = json.dumps(visible(thing))
             if key is not None:
                 store.keep_answer(key, digest, status, body)
             return _respond(status, body, headers)
@@ -145,11 +125,26 @@ def _route(
                 request_id=request_id,
                 idempotency_key=key,
                 webhooks=bool(config.webhook_url),
+                account=_account(store, request),
+                base=str(request.base_url).rstrip("/"),
             )
             return call, handler
     raise invalid(
         f"Unrecognized request URL ({request.method}: {request.url.path}).", status=404, code="not_found"
     )
+
+
+def _account(store: Store, request: Request) -> str:
+    """The connected account that is acted for; only those that exist."""
+    account = request.headers.get("stripe-account", "")
+    if account and store.get(account, "account") is None:
+        raise ApiError(
+            403,
+            "invalid_request_error",
+            f"The provided key does not have access to account '{account}' (or that account does not exist).",
+            code="account_invalid",
+        )
+    return account
 
 
 def _reused(key: str) -> ApiError:

@@ -15,6 +15,8 @@ class TestCard:
     decline_code: str = ""
     message: str = ""
     authenticate: bool = False
+    disputed: bool = False
+    settles_at_once: bool = False
 
 
 def _declined(last4: str, code: str, decline_code: str, message: str) -> TestCard:
@@ -25,6 +27,8 @@ CARDS = {
     "pm_card_visa": TestCard("4242"),
     "pm_card_mastercard": TestCard("4444", brand="mastercard"),
     "pm_card_amex": TestCard("8431", brand="amex"),
+    "pm_card_bypassPending": TestCard("0077", settles_at_once=True),
+    "pm_card_createDispute": TestCard("0259", disputed=True),
     "pm_card_authenticationRequired": TestCard("3184", authenticate=True),
     "pm_card_threeDSecure2Required": TestCard("3220", authenticate=True),
     "pm_card_chargeDeclined": _declined(

@@ -1,15 +1,15 @@
-"""Charges and the balance transactions that they and their refunds make."""
+"""Charges: what came of trying a card."""
 
 from __future__ import annotations
 
 from agentstore.kit.money import half_even
+from billing.stripe_standin import balance, disputes
 from billing.stripe_standin.cards import TestCard
 from billing.stripe_standin.store import Object
 from billing.stripe_standin.wire import Answer, Call, listing
 
 FEE_PPM = 29_000
 FEE_FIXED = 30
-PAYOUT_DELAY_SECONDS = 2 * 86_400
 
 
 def charge(call: Call, intent: Object, card: TestCard, method: str) -> Object:
@@ -30,7 +30,7 @@ def charge(call: Call, intent: Object, card: TestCard, method: str) -> Object:
         "captured": ok,
         "created": call.now,
         "currency": intent["currency"],
-        "customer": None,
+        "customer": intent["customer"],
         "description": intent["description"],
         "disputed": False,
         "failure_balance_transaction": None,
@@ -50,7 +50,10 @@ def charge(call: Call, intent: Object, card: TestCard, method: str) -> Object:
         "paid": ok,
         "payment_intent": intent["id"],
         "payment_method": method,
-        "payment_method_details": {"card": {"brand": card.brand, "last4": card.last4}, "type": "card"},
+        "payment_method_details": {
+            "card": {"brand": card.brand, "exp_month": 12, "exp_year": 2040, "last4": card.last4},
+            "type": "card",
+        },
         "receipt_email": None,
         "receipt_number": None,
         "receipt_url": None,
@@ -67,52 +70,13 @@ def charge(call: Call, intent: Object, card: TestCard, method: str) -> Object:
     }
     if ok:
         fee = half_even(thing["amount"] * FEE_PPM, 1_000_000) + FEE_FIXED
-        settled = balance_transaction(call, thing, amount=thing["amount"], fee=fee, type_="charge")
+        delay = 0 if card.settles_at_once else balance.PAYOUT_DELAY_SECONDS
+        settled = balance.record(call, thing, amount=thing["amount"], fee=fee, type_="charge", delay=delay)
         thing["balance_transaction"] = settled["id"]
     call.store.put(thing)
     call.emit("charge.succeeded" if ok else "charge.failed", thing)
-    return thing
-
-
-def balance_transaction(call: Call, source: Object, *, amount: int, fee: int, type_: str) -> Object:
-    """A movement of the balance: what came in or went out, and what Stripe keeps of it."""
-    details = []
-    if fee:
-        details = [
-            {
-                "amount": fee,
-                "application": None,
-                "currency": source["currency"],
-                "description": "Stripe processing fees",
-                "type": "stripe_fee",
-            }
-        ]
-    return call.store.put(
-        {
-            "id": call.store.new_id("txn"),
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": call.now + PAYOUT_DELAY_SECONDS,
-            "balance_type": "payments",
-            "created": call.now,
-            "currency": source["currency"],
-            "description": None,
-            "exchange_rate": None,
-            "fee": fee,
-            "fee_details": details,
-            "net": amount - fee,
-            "reporting_category": type_,
-            "source": source["id"],
-            "status": "pending",
-            "type": type_,
-        }
-    )
-
-
-def _settle(call: Call, thing: Object) -> Object:
-    """A transaction becomes available when the clock says so."""
-    if thing["available_on"] <= call.now:
-        thing["status"] = "available"
+    if card.disputed:
+        disputes.open_dispute(call, thing)
     return thing
 
 
@@ -124,17 +88,3 @@ def retrieve(call: Call) -> Answer:
 def list_charges(call: Call) -> Answer:
     """GET /v1/charges"""
     return listing(call, "charge", "/v1/charges", "payment_intent")
-
-
-def retrieve_transaction(call: Call) -> Answer:
-    """GET /v1/balance_transactions/{id}"""
-    return 200, _settle(call, call.find("balance_transaction", call.ids[0]))
-
-
-def list_transactions(call: Call) -> Answer:
-    """GET /v1/balance_transactions"""
-    status, page = listing(
-        call, "balance_transaction", "/v1/balance_transactions", "source", "type", "currency"
-    )
-    page["data"] = [_settle(call, thing) for thing in page["data"]]
-    return status, page

@@ -11,7 +11,7 @@ import time
 import httpx
 
 from billing.stripe_standin.store import Store
-from billing.stripe_standin.wire import Answer, Call, listing
+from billing.stripe_standin.wire import Answer, Call, listing, missing, visible
 
 _LONGEST_WAIT = 60.0
 _POLL_SECONDS = 0.2
@@ -36,7 +36,9 @@ def list_events(call: Call) -> Answer:
 
 def resend(call: Call) -> Answer:
     """POST /_standin/events/{id}/resend: deliver an event again, as Stripe's dashboard can."""
-    event = call.find("event", call.ids[0])
+    event = call.store.get(call.ids[0], "event")
+    if event is None:
+        raise missing("event", call.ids[0])
     call.store.enqueue(event["id"])
     return 200, event
 
@@ -56,7 +58,7 @@ async def _deliver(
     event = store.get(event_id, "event")
     if event is None:
         return
-    body = json.dumps(event, indent=2)
+    body = json.dumps(visible(event), indent=2)
     headers = {"Content-Type": "application/json", "Stripe-Signature": signature(body, secret)}
     try:
         answer = await http.post(url, content=body.encode(), headers=headers)

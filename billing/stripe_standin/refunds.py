@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.stripe_standin.charges import balance_transaction
+from billing.stripe_standin import balance
 from billing.stripe_standin.store import Object
 from billing.stripe_standin.wire import Answer, Call, invalid, listing
 
@@ -12,6 +12,10 @@ _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 def create(call: Call) -> Answer:
     """POST /v1/refunds"""
     charge = _charge(call)
+    if charge["disputed"]:
+        raise invalid(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     left = charge["amount_captured"] - charge["amount_refunded"]
     if left == 0:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
@@ -43,7 +47,7 @@ def create(call: Call) -> Answer:
         "transfer_reversal": None,
     }
     # Stripe keeps its fee when a payment is refunded.
-    settled = balance_transaction(call, refund, amount=-amount, fee=0, type_="refund")
+    settled = balance.record(call, refund, amount=-amount, type_="refund")
     refund["balance_transaction"] = settled["id"]
     call.store.put(refund)
     charge["amount_refunded"] += amount

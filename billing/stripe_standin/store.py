@@ -92,10 +92,10 @@ class Store:
         return found
 
     def newest(
-        self, kind: str, *, limit: int, after: str | None = None, **equal: str
+        self, kind: str, *, limit: int, after: str | None = None, account: str = "", **equal: str
     ) -> tuple[list[Object], bool]:
-        """Objects of a kind, newest first, after one of them; and whether there are more."""
-        where, values = ["kind = ?"], [kind]
+        """Objects of a kind and an account, newest first, after one of them; and whether there are more."""
+        where, values = ["kind = ?", "coalesce(json_extract(json, '$._account'), '') = ?"], [kind, account]
         if after is not None:
             where.append("seq < (SELECT seq FROM object WHERE id = ?)")
             values.append(after)
@@ -106,6 +106,11 @@ class Store:
         with self._lock:
             rows = self._db.execute(query, (*values, str(limit + 1))).fetchall()
         return [json.loads(row[0]) for row in rows[:limit]], len(rows) > limit
+
+    def every(self, kind: str, account: str = "", **equal: str) -> list[Object]:
+        """All objects of a kind and an account, oldest first."""
+        things, _ = self.newest(kind, limit=1_000_000, account=account, **equal)
+        return things[::-1]
 
     def answer(self, key: str) -> tuple[str, int, str] | None:
         """What was answered under an idempotency key: the request's digest, the status, the body."""

@@ -61,7 +61,10 @@ def _lists(value: Any) -> Any:
 
 @dataclass
 class Call:
-    """One API call in progress: its parameters, the store, and whom to tell of events."""
+    """One API call in progress: its parameters, the store, and whom to tell of events.
+
+    `account` is the connected account that the caller acts for (`Stripe-Account`), empty for the platform.
+    """
 
     store: Store
     params: Object
@@ -69,6 +72,8 @@ class Call:
     request_id: str
     idempotency_key: str | None
     webhooks: bool
+    account: str = ""
+    base: str = ""
     now: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,22 +92,27 @@ class Call:
         return int(value)
 
     def find(self, kind: str, id_: str, param: str = "id") -> Object:
-        """An object that must exist."""
+        """An object that must exist, and be the caller's."""
         found = self.store.get(id_, kind)
-        if found is None:
+        if found is None or found.get(ACCOUNT, "") != self.account:
             raise missing(kind, id_, param)
         return found
 
-    def emit(self, type_: str, thing: Object) -> None:
+    def put(self, thing: Object) -> Object:
+        """Create or replace an object of the account that the caller acts for."""
+        return self.store.put({**thing, ACCOUNT: self.account} if self.account else thing)
+
+    def emit(self, type_: str, thing: Object, *, account: str | None = None) -> None:
         """Record an event with a snapshot of its object, for delivery where somebody listens."""
+        account = self.account if account is None else account
         event: Object = {
             "id": self.store.new_id("evt"),
             "object": "event",
-            "account": None,
+            **({"account": account, ACCOUNT: account} if account else {"account": None}),
             "api_version": API_VERSION,
             "context": None,
             "created": self.now,
-            "data": {"object": thing},
+            "data": {"object": visible(thing)},
             "livemode": False,
             "pending_webhooks": 1 if self.webhooks else 0,
             "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
@@ -114,6 +124,8 @@ class Call:
 
 
 API_VERSION = "2026-10-28.endive"
+# Whose an object is, kept with it and never shown.
+ACCOUNT = "_account"
 Answer = tuple[int, Object]
 Handler = Callable[[Call], Answer]
 
@@ -124,8 +136,23 @@ def listing(call: Call, kind: str, url: str, *filters: str) -> Answer:
     if not 1 <= limit <= 100:
         raise invalid("limit must be between 1 and 100", param="limit")
     equal = {name: str(call.params[name]) for name in filters if name in call.params}
-    things, more = call.store.newest(kind, limit=limit, after=call.params.get("starting_after"), **equal)
+    after = call.params.get("starting_after")
+    things, more = call.store.newest(kind, limit=limit, after=after, account=call.account, **equal)
     return 200, {"object": "list", "data": things, "has_more": more, "url": url}
+
+
+def inline_list(things: list[Object], url: str) -> Object:
+    """A list inside another object: its first ten, and where the others are."""
+    return {"object": "list", "data": things[:10], "has_more": len(things) > 10, "url": url}
+
+
+def visible(thing: Any) -> Any:
+    """What a caller may see: all but the stand-in's own notes, whose names begin with an underscore."""
+    if isinstance(thing, list):
+        return [visible(item) for item in thing]
+    if isinstance(thing, dict):
+        return {name: visible(value) for name, value in thing.items() if not name.startswith("_")}
+    return thing
 
 
 def expand(store: Store, thing: Any, paths: list[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -69,3 +70,23 @@ def standin(standin_process, settings):
     settings.STRIPE_API_BASE = standin_process.base
     settings.STRIPE_API_KEY = "sk_test_standin"
     return standin_process
+
+
+KEY = os.environ.get("STRIPE_TEST_KEY", "")
+
+
+@pytest.fixture(
+    params=["standin", pytest.param("stripe", marks=pytest.mark.skipif(not KEY, reason="no STRIPE_TEST_KEY"))]
+)
+def processor(request, settings):
+    """Who answers the SDK: the stand-in always, Stripe's test mode too where STRIPE_TEST_KEY is set."""
+    if request.param == "stripe":
+        settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = KEY, "https://api.stripe.com"
+    else:
+        request.getfixturevalue("standin")
+    return request.param
+
+
+@pytest.fixture
+def reference() -> str:
+    return str(uuid.uuid4())

@@ -52,6 +52,14 @@ class StandIn:
         """What has no counterpart in Stripe: the clock, the bank's page, sending an event again."""
         return httpx.post(f"{self.base}/_standin{path}", data=form, timeout=5).json()
 
+    def get(self, path: str, **query: Any) -> Any:
+        """A page of the stand-in's own, as a person opens it."""
+        return httpx.get(f"{self.base}/_standin{path}", params=query, timeout=5).json()
+
+    def open(self, url: str) -> httpx.Response:
+        """An address that the stand-in gave out, opened by a person."""
+        return httpx.get(url, follow_redirects=False, timeout=5)
+
     def undelivered(self) -> int:
         """Events that the receiver hasn't acknowledged yet."""
         return int(httpx.get(f"{self.base}/_standin/outbox", timeout=5).json()["undelivered"])

@@ -71,6 +71,13 @@ def test_what_is_not_signed_is_refused(db, client, told, header):
     assert not WebhookEvent.objects.exists()
 
 
+def test_events_of_connected_accounts_are_signed_by_a_secret_of_their_own(db, client, settings):
+    header = signature(event().decode(), "whsec_connect")
+    assert deliver(client, event(), header).status_code == 400
+    settings.STRIPE_CONNECT_WEBHOOK_SECRET = "whsec_connect"
+    assert deliver(client, event(), header).status_code == 200
+
+
 def test_an_old_signature_is_refused(db):
     body = event()
     old = signature(body.decode(), SECRET, at=int(now().timestamp()) - 301)
