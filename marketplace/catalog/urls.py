@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 
 from marketplace.catalog import merchant_api
-from marketplace.catalog.views import imports, merchant, photos, shop, sources
+from marketplace.catalog.views import exports, imports, merchant, photos, shop, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("merchant/", merchant.merchants, name="merchants"),
     path("merchant/<slug:slug>/", merchant.workspace, name="workspace"),
     path("merchant/<slug:slug>/catalogue/", merchant.catalogue, name="catalogue"),
+    path("merchant/<slug:slug>/catalogue.csv", exports.catalogue, name="catalogue-csv"),
+    path("merchant/<slug:slug>/offers.csv", exports.offers, name="offers-csv"),
     path("merchant/<slug:slug>/offers/<int:offer_id>/", merchant.offer, name="offer"),
     path("merchant/<slug:slug>/offers/<int:offer_id>/photo", merchant.add_photo, name="offer-photo"),
     path("merchant/<slug:slug>/imports/", imports.imports, name="imports"),

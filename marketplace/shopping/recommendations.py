@@ -92,16 +92,13 @@ def recommend(
     earlier = next((row for row in shown if row.variant_id == variant), None)
     if earlier is not None:
         return Outcome(earlier, already=True)
-    grounded = ground(
-        read_offer(variant_id=variant, offer_id=offer),
-        constraints_in_force(turn.conversation),
-        shown_this_turn=len(shown),
-    )
+    fact = read_offer(variant_id=variant, offer_id=offer)
+    grounded = ground(fact, constraints_in_force(turn.conversation), shown_this_turn=len(shown))
     if isinstance(grounded, Refusal):
-        return claim.refuse(grounded)
+        return claim.refuse(grounded, fact=fact)
     fee = _meter(turn.conversation, grounded.fact)
     if fee is not None and fee.status == "paused":
-        return claim.refuse(_PAUSED_REFUSAL, record_as=PAUSED)
+        return claim.refuse(_PAUSED_REFUSAL, fact=fact, record_as=PAUSED)
     return claim.show(grounded.fact, fee)
 
 
@@ -114,10 +111,15 @@ class _Claim:
     claimed_variant: str
     reason: str
 
-    def refuse(self, refusal: Refusal, *, record_as: str | None = None) -> Outcome:
+    def refuse(
+        self, refusal: Refusal, *, fact: OfferFact | None = None, record_as: str | None = None
+    ) -> Outcome:
+        """The offer itself is not referred to: a refused claim must not keep a merchant from deleting it."""
         row = Recommendation.objects.create(
             conversation=self.turn.conversation, turn=self.turn, status=Recommendation.Status.REFUSED,
             claimed_variant=self.claimed_variant, reason=self.reason, refusal=record_as or refusal.code,
+            merchant_id=fact.merchant_id if fact else None, price_micros=fact.price.micros if fact else None,
+            currency=fact.price.currency if fact else "",
         )  # fmt: skip
         return Outcome(row, refusal)
 

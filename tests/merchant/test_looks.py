@@ -7,10 +7,13 @@ import os
 import pytest
 from django.urls import reverse
 
+from billing import budgets
+from marketplace.shopping.models import Message, Turn
 from marketplace.shopping.negotiation import Break, Terms
 from marketplace.shopping.negotiation.rules import add_rule
+from marketplace.shopping.recommendations import recommend
 from tests.look.axe import assert_accessible, looks, session_cookies
-from tests.orders.world import usd
+from tests.orders.world import check_out, pay, sell, talk, usd
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -19,6 +22,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 def orm_beside_the_browser(monkeypatch):
     """Playwright's loop runs in this thread; Django would refuse the test's own queries beside it."""
     monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+def look_at(browser, live_server, client, addresses: list[str], kind: str) -> None:
+    """Each page must be clean; PICTURES=<directory> keeps what it looks like."""
+    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
+        for number, address in enumerate(addresses):
+            page.goto(live_server.url + address)
+            assert_accessible(page)
+            if directory := os.environ.get("PICTURES"):
+                name = f"{kind}-{page.look}-{number}".replace(" ", "-")
+                page.screenshot(path=f"{directory}/{name}.png", full_page=True)
 
 
 def test_negotiation(browser, live_server, client, mia, merchant, headphones):
@@ -37,10 +51,26 @@ def test_negotiation(browser, live_server, client, mia, merchant, headphones):
         reverse("shopping:negotiation-new", args=[merchant.slug]),
         reverse("shopping:negotiation-rule", args=[merchant.slug, rule.pk]),
     ]
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for address in addresses:
-            page.goto(live_server.url + address)
-            assert_accessible(page)
-            if directory := os.environ.get("PICTURES"):
-                name = f"{page.look}-{addresses.index(address)}".replace(" ", "-")
-                page.screenshot(path=f"{directory}/n-{name}.png", full_page=True)
+    look_at(browser, live_server, client, addresses, "negotiation")
+
+
+def test_agents(browser, live_server, client, mia, merchant, headphones, shopper, scout, prices, processor):
+    budgets.set_budget(merchant_ref=merchant.ref, cap=usd("10"), at_cap="organic", by="test")
+    conversation = talk(shopper, scout, prices)
+    turn = Turn.objects.create(conversation=conversation, index=0, status=Turn.Status.RUNNING)
+    words = "Something quiet for my sister Eleonora"
+    Message.objects.create(conversation=conversation, turn=turn, role=Message.Role.SHOPPER, text=words)
+    claims = [
+        recommend(
+            conversation_id=conversation.pk, turn_id=turn.pk, variant_id=offer.variant.public_id,
+            reason="Closed, light, and quiet for my sister Eleonora: the best of three.",
+        ).recommendation
+        for offer in (headphones, sell(merchant, "Amplifier", stock=0), sell(merchant, "Gin", min_age=21))
+    ]  # fmt: skip
+    pay(check_out(shopper, claims[0], quantity=2))
+    processor.deliver()
+    client.force_login(mia)
+    pages = ["agents", "recommendations", "refused", "sales", "costs"]
+    addresses = [reverse(f"shopping:merchant-{page}", args=[merchant.slug]) for page in pages]
+    addresses.append(f"{addresses[0]}?period=before")
+    look_at(browser, live_server, client, addresses, "agents")

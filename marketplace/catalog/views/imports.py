@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
@@ -14,12 +12,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from agentstore.identity.models import Organization
+from agentstore.kit.tables import in_batches, stream_csv
 from marketplace.catalog import shelf
 from marketplace.catalog.feeds import import_dry_run, start_import, start_roll_back
 from marketplace.catalog.feeds.describe import described
 from marketplace.catalog.feeds.undo import may_roll_back
 from marketplace.catalog.forms import FeedForm
-from marketplace.catalog.models import FeedImport
+from marketplace.catalog.models import FeedRefusal
 from marketplace.catalog.views.merchant import PER_PAGE, merchant_for, person
 
 SHOWN_CHANGES: Final = 10
@@ -119,29 +118,15 @@ def progress(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
     return response
 
 
-class _Line:
-    """A file that gives back what is written to it, for streaming CSV."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 @require_GET
 def refusals(request: HttpRequest, slug: str, import_id: UUID) -> StreamingHttpResponse:
     """The refused lines as CSV."""
     found = shelf.import_of(merchant_for(request, slug), import_id)
-    response = StreamingHttpResponse(_refusal_lines(found), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="refused-{found.pk}.csv"'
-    return response
 
+    def rows(refused: list[FeedRefusal]) -> list[list[object]]:
+        return [[row.line, row.item_id, row.code, row.message] for row in refused]
 
-def _refusal_lines(found: FeedImport) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(["line", "id", "code", "message"])
-    for row in shelf.refusals_of(found):
-        yield writer.writerow([row.line, _inert(row.item_id), row.code, _inert(row.message)])
-
-
-def _inert(text: str) -> str:
-    """Text that a spreadsheet will not take for a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return stream_csv(
+        request, filename=f"refused-{found.pk}.csv", header=["line", "id", "code", "message"],
+        read=in_batches(shelf.refusals_of(found), rows),
+    )  # fmt: skip

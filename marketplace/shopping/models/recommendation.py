@@ -27,7 +27,9 @@ class Recommendation(models.Model):
     refusal = models.CharField(max_length=60, blank=True, help_text="typed code, when refused")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, null=True, related_name="+")
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, null=True, related_name="+")
-    merchant_id = models.UUIDField(null=True)
+    merchant_id = models.UUIDField(
+        null=True, help_text="of a refused claim too, where there is such an offer"
+    )
     price_micros = models.BigIntegerField(null=True)
     list_price_micros = models.BigIntegerField(null=True, help_text="before the sale, if on sale")
     currency = models.CharField(max_length=3, blank=True)
@@ -39,6 +41,7 @@ class Recommendation(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
+        indexes = [models.Index(fields=["merchant_id", "-at"], name="recommendation_by_merchant")]
         constraints = [
             models.UniqueConstraint(
                 fields=["conversation", "variant"],
