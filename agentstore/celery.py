@@ -34,6 +34,8 @@ BEAT = [
     ("billing.tasks.dispatch_webhook_events", 10),
     ("billing.tasks.roll_up_balances", 30),
     ("billing.tasks.activate_due_prices", 60),
+    ("billing.tasks.close_due_months", 3600),
+    ("billing.tasks.issue_prepared_invoices", 300),
     ("billing.tasks.close_due_days", 600),
 ]
 

@@ -249,6 +249,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # Tasks by name where a lower room's work goes on in a higher one.
 REHEARSAL_TASK = "marketplace.shopping.tasks.rehearse_submission"
 PROCESSOR_EVENT_TASKS = {
+    "invoice.": "billing.tasks.settle_invoice_event",
     "payment_intent.": "marketplace.shopping.tasks.settle_payment_event",
     "charge.": "marketplace.shopping.tasks.settle_payment_event",
     "refund.": "marketplace.shopping.tasks.settle_payment_event",
@@ -320,6 +321,9 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com" if LIVE el
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "" if LIVE else "whsec_development")
 STRIPE_CONNECT_WEBHOOK_SECRET = env.str("STRIPE_CONNECT_WEBHOOK_SECRET", "")
 PPCV_QUARANTINE_SECONDS = env.int("PPCV_QUARANTINE_SECONDS", 600)
+# Merchants' invoices: days to pay, and whether Stripe Tax works their tax out.
+INVOICE_DUE_DAYS = env.int("INVOICE_DUE_DAYS", 14)
+INVOICE_TAX = env.bool("INVOICE_TAX", True)
 RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 
 # Model server for agents: anything OpenAI-compatible; nothing depends on its being there.

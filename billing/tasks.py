@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import closing, ledger, posting, pricing, webhooks
+from billing import closing, invoices, ledger, posting, pricing, statements, webhooks
 
 
 @shared_task
@@ -35,3 +35,21 @@ def activate_due_prices() -> int:
 def close_due_days() -> int:
     """Close the days that are over and settled."""
     return len(closing.close_due_days())
+
+
+@shared_task
+def close_due_months() -> int:
+    """Close months whose grace is over and make their statements."""
+    return statements.close_due_months()
+
+
+@shared_task
+def issue_prepared_invoices() -> int:
+    """Issue invoices that are not at the processor yet."""
+    return invoices.issue_prepared()
+
+
+@shared_task
+def settle_invoice_event(event_id: int) -> None:
+    """Book what the processor says of an invoice."""
+    invoices.settle_invoice_event(event_id=event_id)

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
-from billing.views import developer, fees, ledger, merchant, operator, webhooks
+from billing.views import developer, fees, ledger, merchant, operator, statements, webhooks
 
 app_name = "billing"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,4 +14,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operator/ledger/journals/<uuid:journal_id>/", ledger.journal, name="journal"),
     path("merchant/<slug:slug>/billing/", merchant.billing, name="merchant"),
     path("developer/<slug:slug>/earnings/", developer.earnings, name="earnings"),
+    *(
+        path(f"{kind}/<slug:slug>/statements/{rest}", view, {"kind": kind}, name=f"{kind}_{name}")
+        for kind in ("merchant", "developer")
+        for rest, view, name in (
+            ("", statements.index, "statements"),
+            ("<uuid:statement_id>/", statements.statement, "statement"),
+            ("<uuid:statement_id>/lines/<int:number>/", statements.line, "statement_line"),
+            ("<uuid:statement_id>/statement.pdf", statements.as_pdf, "statement_pdf"),
+            ("<uuid:statement_id>/statement.csv", statements.as_csv, "statement_csv"),
+        )
+    ),
 ]

@@ -1,25 +1,47 @@
-"""Money's tables, by meaning: the ledger, prices, usage and its caps, what the processor told us."""
+"""Money's tables, by meaning: the ledger, prices, usage and its caps, statements and
+invoices, what the processor told us."""
 
 from billing.models.closing import DailyClose, DayTotal
+from billing.models.invoices import (
+    BillingParty,
+    ChargeDispute,
+    CreditNote,
+    DunningStep,
+    Invoice,
+    InvoiceChange,
+    InvoiceTax,
+)
 from billing.models.ledger import Account, BalanceRollup, Entry, Journal, RollupMark
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
+from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
 from billing.models.usage import BudgetChange, Hold, MerchantBudget, UsageEvent, UsageEventChange
 
 __all__ = [
     "Account",
     "BalanceRollup",
+    "BillingParty",
     "BudgetChange",
+    "ChargeDispute",
+    "CreditNote",
     "DailyClose",
     "DayTotal",
+    "DunningStep",
     "Entry",
     "Hold",
+    "Invoice",
+    "InvoiceChange",
+    "InvoiceTax",
     "Journal",
     "MerchantBudget",
     "PriceRule",
     "PriceVersion",
     "PriceVersionChange",
     "RollupMark",
+    "Statement",
+    "StatementBalance",
+    "StatementLine",
+    "StatementPeriod",
     "UsageEvent",
     "UsageEventChange",
     "WebhookEvent",

@@ -11,6 +11,19 @@ ALGORITHMS = Path(__file__).resolve().parents[2] / "docs" / "algorithms"
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+def execute(page: str, **given: object) -> None:
+    blocks = CODE.findall((ALGORITHMS / f"{page}.md").read_text())
+    assert blocks
+    exec(compile("\n".join(blocks), f"{page}.md", "exec"), given)  # noqa: S102 (our own documentation)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["statements"])
+def test_the_example_with_months_is_true(page, settings):
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    execute(page)
+
+
 @pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing"])
 def test_the_example_is_true(page, prices, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0
