@@ -146,7 +146,9 @@ class Bench:
     def __init__(self, driver: Driver, trust: Trust) -> None:
         self.driver = driver
         self.trust = trust
-        self.image = build_source(bundle_dir=PROBE, runtime="python", command=["python3", "main.py"])
+        self.image = build_source(
+            bundle_dir=PROBE, runtime="python", command=["python3", "main.py"], driver=driver
+        )
         # In a file that everybody on the host may read, and in a process's environment.
         self.secret = secrets.token_hex(16)
         self._closing = contextlib.ExitStack()

@@ -11,14 +11,19 @@ shift
 unattended=75
 
 umask 077
-$box cat > /run/agentstore/mcp.json <<JSON
-{"mcpServers": {"store": {"type": "streamable-http", "url": "$MCP_URL", "headers": {"Authorization": "Bearer $MCP_TOKEN"}}}}
-JSON
+# First what takes longest to be there. Not the image's environment: what it preloads is for its own libraries.
+$box env -i /run/agentstore/bin/ld.so --library-path /run/agentstore/bin/lib /run/agentstore/bin/nginx \
+    -e /dev/null -c /run/agentstore/bin/relay.conf < /dev/null > /dev/null 2>&1 &
+relay=$!
+
+# What the shell does by itself costs no program's start, which gVisor makes dear.
+printf '{"mcpServers": {"store": {"type": "streamable-http", "url": "%s", "headers": {"Authorization": "Bearer %s"}}}}\n' \
+    "$MCP_URL" "$MCP_TOKEN" > /run/agentstore/mcp.json
 
 # 3 is never written to: reading from it is a pause that a child's end cuts short. 4 is where `jobs` tells what ended.
 $box mkfifo /run/agentstore/pause /run/agentstore/out
 exec 3<> /run/agentstore/pause 4<> /run/agentstore/ended
-$box head -c 4096 /dev/zero >&4
+printf '%04096d' 0 >&4
 $box rm /run/agentstore/pause /run/agentstore/ended
 
 # The log is a ring of two files on the sandbox's own tmpfs. Nothing the agent prints reaches the engine's log
@@ -29,11 +34,6 @@ while :; do
     $box mv -f $door/log $door/log.old
 done 3<&- 4<&- < /run/agentstore/out > /dev/null 2>&1 &
 exec < /dev/null > /run/agentstore/out 2>&1
-
-# Not the image's environment: what it preloads is for its own libraries.
-$box env -i /run/agentstore/bin/ld.so --library-path /run/agentstore/bin/lib /run/agentstore/bin/nginx \
-    -e /dev/null -c /run/agentstore/bin/relay.conf 3<&- 4<&- > /dev/null 2>&1 &
-relay=$!
 
 trap : CHLD HUP INT QUIT TSTP TTIN TTOU
 trap '[ -n "$agent" ] && kill -TERM $agent' TERM

@@ -34,7 +34,7 @@ from sandbox.images.store import (
 )
 from sandbox.models import Image
 
-RECIPE = "8"
+RECIPE = "9"
 _CURRENT = f"base-of-recipe-{RECIPE}"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "tzdata", "media-types", "busybox-static")
 # Dependencies of maintainer scripts, which are never run.
@@ -168,7 +168,10 @@ def _byte_compile(root: Path) -> None:
         *(loader, "--library-path", libraries, interpreter, "-m", "compileall", "-q", "-j", "0"),
         *("--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/", standard),
     ]
-    _run(command, {"PYTHONHOME": str(root / "usr"), "PATH": os.environ.get("PATH", "")})
+    # What the interpreter imports meanwhile must not be kept by it: such bytecode goes by times, which no layer keeps,
+    # and is then passed over as fresh.
+    quiet = {"PYTHONDONTWRITEBYTECODE": "1"}
+    _run(command, {"PYTHONHOME": str(root / "usr"), "PATH": os.environ.get("PATH", ""), **quiet})
 
 
 def _run(command: Sequence[Path | str], env: dict[str, str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import tarfile
 
 import pytest
 
-from sandbox.images import ImageRefused, build_source, get_image
+from sandbox.images import ImageRefused, build_source, get_image, store
 from sandbox.images.wheels import read_wheel
 from tests.sandbox.archives import wheel
 
@@ -30,6 +31,16 @@ def test_the_same_content_is_the_same_image(bundle):
     (bundle / "main.py").write_text("print('other')")
     assert build(bundle).image_id != one.image_id
     assert get_image(one.image_id).labels["agentstore.source"] == "source"
+
+
+def test_the_bytecode_of_the_standard_library_is_never_stale(bundle):
+    """A layer keeps no times: bytecode that goes by them is compiled anew at every start."""
+    unchecked_hash = (0b01).to_bytes(4, "little")
+    base = get_image(build(bundle).image_id).layers[0]
+    with store.open_layer(base) as file, tarfile.open(fileobj=file) as tar:
+        headers = {m.name: tar.extractfile(m).read(8) for m in tar if m.name.endswith(".pyc")}
+    assert len(headers) > 300
+    assert not {name for name, header in headers.items() if header[4:] != unchecked_hash}
 
 
 def test_versions_that_differ_in_their_own_code_share_the_rest(bundle):
