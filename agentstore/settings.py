@@ -262,7 +262,7 @@ SANDBOX_WARM_CEILING = env.int("SANDBOX_WARM_CEILING", 8)
 SANDBOX_HOST = env.str("SANDBOX_HOST", "")
 SANDBOX_MAX = env.int("SANDBOX_MAX", 24)
 SANDBOX_MEMORY_MB = env.int("SANDBOX_MEMORY_MB", 0)
-SANDBOX_HOST_LOST_SECONDS = env.int("SANDBOX_HOST_LOST_SECONDS", 30)
+SANDBOX_HOST_LOST_SECONDS = env.int("SANDBOX_HOST_LOST_SECONDS", 60)
 SANDBOX_PROOF_SECONDS = env.int("SANDBOX_PROOF_SECONDS", 3600)
 SANDBOX_WAIT_SECONDS = env.int("SANDBOX_WAIT_SECONDS", 600)
 # Where several hosts run sandboxes: at which address the others reach this one's, and how they know each other.

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
-from django.conf import settings
 
 from agentstore.kit.text import storable
 from agentstore.kit.threads import in_thread, start_background
@@ -24,6 +23,7 @@ from marketplace.shopping.claims import claim_sandbox
 from marketplace.shopping.events import Name
 from marketplace.shopping.failures import INTERNAL, Failure, failure_of
 from marketplace.shopping.inquiries import looked_into
+from marketplace.shopping.leases import lease_kept
 from marketplace.shopping.models import Message, Turn
 from sandbox import protocols
 from sandbox.failures import AgentFailure, Fault
@@ -121,6 +121,24 @@ async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
     """All of one turn, as the owner of its lease. Whatever happens, the turn is ended, by this or by whoever
     took it over. Never raises.
     """
+    work = asyncio.create_task(_run_leased(turn_id, owner))
+    loop = asyncio.get_running_loop()
+
+    def lost() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and the work with it
+            loop.call_soon_threadsafe(work.cancel)
+
+    with lease_kept(turn_id, owner, lost=lost):
+        try:
+            await work
+        except asyncio.CancelledError:
+            # The turn is no longer ours: it was stopped, reaped, or this process ends and the reaper will see to it.
+            work.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await work
+
+
+async def _run_leased(turn_id: uuid.UUID, owner: str) -> None:
     try:
         brief = await in_thread(read_brief, turn_id, owner)
     except Exception:
@@ -128,27 +146,17 @@ async def run_turn(turn_id: uuid.UUID, *, owner: str) -> None:
         await _fail_unread(turn_id, owner)
         return
     speech = Speech(brief)
-    work = asyncio.create_task(_converse(speech))
-    guard = asyncio.create_task(_keep_lease(brief, work))
     try:
-        await work
+        await _converse(speech)
         await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.DONE, by="runner", text=speech.text,
             owner=brief.owner, first_event_ms=speech.first_event_ms,
         )  # fmt: skip
-    except asyncio.CancelledError:
-        # The turn is no longer ours: it was stopped, reaped, or this process ends and the reaper will see
-        # to it.
-        work.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await work
     except Exception as error:
         await in_thread(
             turns.end_turn, turn_id=turn_id, status=Turn.Status.FAILED, by="runner", text=speech.text,
             owner=brief.owner, failure=_noted(error, brief), first_event_ms=speech.first_event_ms,
         )  # fmt: skip
-    finally:
-        guard.cancel()
 
 
 def read_brief(turn_id: uuid.UUID, owner: str) -> Brief:
@@ -217,20 +225,6 @@ async def _tell_status(brief: Brief, state: str, message: str) -> None:
     await events.atell(
         brief.conversation_id, Name.STATUS, turn=str(brief.turn_id), state=state, message=message
     )
-
-
-async def _keep_lease(brief: Brief, work: asyncio.Task[None]) -> None:
-    while True:
-        await asyncio.sleep(settings.TURN_LEASE_SECONDS / 3)
-        try:
-            kept = await in_thread(turns.renew_lease, turn_id=brief.turn_id, owner=brief.owner)
-        except Exception:
-            # The database may be back before the lease is over; if it is not, the reaper ends the turn.
-            log.warning("lease_not_renewed", turn=str(brief.turn_id), exc_info=True)
-            continue
-        if not kept:
-            work.cancel()
-            return
 
 
 def _noted(error: Exception, brief: Brief) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -99,15 +100,11 @@ def _require_serving(conversation: Conversation) -> None:
         raise AgentNotServing(f"{agent.name} takes no conversations now.", hint="Choose another agent.")
 
 
-def renew_lease(*, turn_id: uuid.UUID, owner: str) -> bool:
-    """Keep the turn; False when it is no longer the owner's, and whatever is being done for it should
-    stop.
-    """
-    return bool(
-        Turn.objects.filter(pk=turn_id, status=Turn.Status.RUNNING, lease_owner=owner).update(
-            lease_until=_lease()
-        )
-    )
+def renew_leases(*, owners: Mapping[uuid.UUID, str]) -> set[uuid.UUID]:
+    """Keep these turns, each its owner's; those that are still theirs. What is done for the others should stop."""
+    held = Turn.objects.filter(status=Turn.Status.RUNNING, lease_owner__in=list(owners.values()))
+    held.update(lease_until=_lease())
+    return {pk for pk, owner in held.values_list("pk", "lease_owner") if owners.get(pk) == owner}
 
 
 def _lease() -> datetime:

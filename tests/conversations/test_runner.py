@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+from django.db import connections
 
 from agentstore.kit.threads import in_thread
 from marketplace.shopping import claims, events, runner, streams, turns
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
 from marketplace.shopping.turns import start_turn
 from sandbox.models import Sandbox
+from tests.conversations.world import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -196,3 +200,38 @@ async def test_who_lost_the_lease_stops_and_changes_nothing(conversation, play, 
     assert task.done()
     await in_thread(turn.refresh_from_db)
     assert (turn.status, turn.lease_owner) == ("running", "another:1")
+
+
+async def test_a_lease_is_kept_while_all_threads_are_taken(conversation, play, settings):
+    """A crowd's work stands in line for the threads; the leases must not stand behind it."""
+    settings.TURN_LEASE_SECONDS = 0.6
+    over = threading.Event()
+
+    def answer(body, tools):
+        yield "One"
+        over.wait(20)
+
+    await in_thread(play, conversation, answer)
+    turn = await in_thread(start_turn, conversation=conversation, text="A gift")
+    task = runner.start(turn)
+    async for event in streams.follow(conversation.pk, after=events.BEGINNING, heartbeat=10):
+        assert event is not None
+        if event.name == "message.delta":
+            break
+    crowd = [asyncio.create_task(in_thread(over.wait, 20)) for _ in range(64)]
+
+    def renewed():
+        try:
+            later = turn.lease_until + timedelta(seconds=1.8)
+            until(lambda: Turn.objects.get(pk=turn.pk).lease_until > later)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as aside:
+        try:
+            await asyncio.get_running_loop().run_in_executor(aside, renewed)
+        finally:
+            over.set()
+            await asyncio.gather(*crowd)
+    await asyncio.wait({task}, timeout=10)
+    assert await in_thread(lambda: Turn.objects.get(pk=turn.pk).status) == "done"

@@ -23,7 +23,7 @@ from marketplace.shopping.conversations import (
 from marketplace.shopping.failures import LOST
 from marketplace.shopping.models import Cart, CartLine, Conversation, Message, Shopper, Turn
 from marketplace.shopping.shoppers import give_consent, join_shopper, withdraw_consent
-from marketplace.shopping.turns import TurnRunning, end_turn, reap_turns, renew_lease, start_turn
+from marketplace.shopping.turns import TurnRunning, end_turn, reap_turns, renew_leases, start_turn
 from tests.conversations.world import bind_sandbox
 
 
@@ -89,8 +89,8 @@ def test_a_turn_ends_once(turn):
 
 
 def test_a_lease_belongs_to_its_owner(turn):
-    assert renew_lease(turn_id=turn.pk, owner=turn.lease_owner)
-    assert not renew_lease(turn_id=turn.pk, owner="another:1")
+    assert renew_leases(owners={turn.pk: turn.lease_owner}) == {turn.pk}
+    assert renew_leases(owners={turn.pk: "another:1"}) == set()
     assert not end_turn(turn_id=turn.pk, status="done", by="runner", owner="another:1")
 
 

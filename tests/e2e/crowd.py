@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -109,7 +108,7 @@ def _take(seen: Visit, name: str, data: dict[str, str], began: float) -> None:
         case "turn.done":
             seen.ended = "done"
         case "turn.failed":
-            seen.ended, seen.detail = "failed", json.dumps(data)
+            seen.ended, seen.detail = "failed", data.get("code") or data.get("message", "")
 
 
 def _token(http: httpx.AsyncClient | httpx.Client) -> dict[str, str]:

@@ -62,9 +62,8 @@ def burst(store: StoreUnderTest, number: int, *, patience: float) -> list[Visit]
     watch = Watch(store)
     with every(0.5, watch.look):
         visits = send_crowd(store.url, "slowpoke", ["Anything, briefly"] * number, patience=patience)
-    assert Counter(visit.ended for visit in visits) == {"done": number}, [
-        v for v in visits if v.ended != "done"
-    ][:3]
+    broken = Counter(visit.detail or visit.ended for visit in visits if visit.ended != "done")
+    assert not broken
     assert all("I found something" in visit.said for visit in visits)
     assert watch.live <= places(store)
     assert watch.memory < places(store) * SANDBOX_BYTES
