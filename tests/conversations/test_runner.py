@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
+from agentstore.kit.clock import now
 from agentstore.kit.threads import in_thread
 from marketplace.shopping import claims, events, runner, streams, turns
 from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
@@ -222,8 +223,8 @@ async def test_a_lease_is_kept_while_all_threads_are_taken(conversation, play, s
 
     def renewed():
         try:
-            later = turn.lease_until + timedelta(seconds=1.8)
-            until(lambda: Turn.objects.get(pk=turn.pk).lease_until > later)
+            later = now() + timedelta(seconds=1.8)
+            until(lambda: Turn.objects.filter(pk=turn.pk, lease_until__gt=later).exists())
         finally:
             connections.close_all()
 

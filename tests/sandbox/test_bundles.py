@@ -38,7 +38,8 @@ def test_the_bytecode_of_the_standard_library_is_never_stale(bundle):
     unchecked_hash = (0b01).to_bytes(4, "little")
     base = get_image(build(bundle).image_id).layers[0]
     with store.open_layer(base) as file, tarfile.open(fileobj=file) as tar:
-        headers = {m.name: tar.extractfile(m).read(8) for m in tar if m.name.endswith(".pyc")}
+        files = {m.name: tar.extractfile(m) for m in tar if m.name.endswith(".pyc")}
+        headers = {name: content.read(8) for name, content in files.items() if content}
     assert len(headers) > 300
     assert not {name for name, header in headers.items() if header[4:] != unchecked_hash}
 
