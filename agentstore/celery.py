@@ -36,6 +36,8 @@ BEAT = [
     ("billing.tasks.activate_due_prices", 60),
     ("billing.tasks.close_due_months", 3600),
     ("billing.tasks.issue_prepared_invoices", 300),
+    ("billing.tasks.tell_of_prices", 60),
+    ("billing.tasks.send_notices", 20),
     ("billing.tasks.close_due_days", 600),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -69,22 +69,42 @@ def fixed_terms(version_id: uuid.UUID) -> PriceVersion:
 @transaction.atomic
 def draft_prices(*, name: str, terms: Iterable[Terms], by: str, currency: str | None = None) -> PriceVersion:
     """A draft of new prices. Raises Invalid without a default for each kind, Conflict for a taken name."""
-    given = list(terms)
-    missing = {kind.value for kind in _Kind} - {term.kind for term in given if not term.category}
+    if PriceVersion.objects.filter(name=name).exists():
+        raise Conflict(f"There are prices called {name} already.", hint="Give them another name.")
+    version = PriceVersion.objects.create(name=name, currency=currency or settings.STORE_CURRENCY)
+    _write_rules(version, list(terms))
+    _record(version, _Status.DRAFT, by, "drafted")
+    return version
+
+
+@transaction.atomic
+def redraft_prices(*, version_id: uuid.UUID, terms: Iterable[Terms], by: str) -> PriceVersion:
+    """Other terms for a draft. Raises PricesNotDraft, Invalid."""
+    version = _lock_draft(version_id)
+    version.rules.all().delete()
+    _write_rules(version, list(terms))
+    _record(version, _Status.DRAFT, by, "changed")
+    return version
+
+
+def _lock_draft(version_id: uuid.UUID) -> PriceVersion:
+    version = PriceVersion.objects.select_for_update().get(pk=version_id)
+    if version.status != _Status.DRAFT:
+        raise PricesNotDraft(f"Price version {version} is {version.get_status_display().lower()}.")
+    return version
+
+
+def _write_rules(version: PriceVersion, terms: list[Terms]) -> None:
+    missing = {kind.value for kind in _Kind} - {term.kind for term in terms if not term.category}
     if missing:
         raise Invalid(f"Prices need a default for {', '.join(sorted(missing))}.")
     try:
         with transaction.atomic():
-            version = PriceVersion.objects.create(name=name, currency=currency or settings.STORE_CURRENCY)
-            PriceRule.objects.bulk_create(_rule(version, term) for term in given)
+            PriceRule.objects.bulk_create(_rule(version, term) for term in terms)
     except IntegrityError as refused:
-        if PriceVersion.objects.filter(name=name).exists():
-            raise Conflict(f"There are prices called {name} already.") from refused
         raise Invalid(
             "A fee is given twice, negative, or above its limit.", hint="An agent tax is at most 20 %."
         ) from refused
-    _record(version, _Status.DRAFT, by, "drafted")
-    return version
 
 
 def _rule(version: PriceVersion, term: Terms) -> PriceRule:
@@ -98,8 +118,28 @@ def _rule(version: PriceVersion, term: Terms) -> PriceRule:
     )
 
 
-def rises(before: PriceVersion, after: PriceVersion) -> list[tuple[str, str, int, int]]:
-    """(kind, category, old, new) of every fee that gets worse for those who pay it or share in it."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A fee of a category that differs between two versions; category "" is the default."""
+
+    kind: str
+    category: str
+    old: int
+    new: int
+
+    @property
+    def concerns_developers(self) -> bool:
+        """Whether it is the developer's share of a fee rather than the fee."""
+        return self.kind == _Kind.DEVELOPER_SHARE
+
+    @property
+    def worse(self) -> bool:
+        """Whether it gets worse for those who pay it or share in it."""
+        return self.new < self.old if self.concerns_developers else self.new > self.old
+
+
+def compare(before: PriceVersion, after: PriceVersion) -> list[Change]:
+    """Every fee that changes, for every category that either names."""
     categories = {rule.category for rule in [*before.rules.all(), *after.rules.all()]}
     found = []
     for category in sorted(categories):
@@ -108,11 +148,17 @@ def rises(before: PriceVersion, after: PriceVersion) -> list[tuple[str, str, int
             _Kind.AGENT_TAX: (before.tax_ppm(category), after.tax_ppm(category)),
             _Kind.DEVELOPER_SHARE: (before.share_ppm(category), after.share_ppm(category)),
         }
-        for kind, (old, new) in old_new.items():
-            worse = new < old if kind == _Kind.DEVELOPER_SHARE else new > old
-            if worse:
-                found.append((kind.value, category, old, new))
+        found += [
+            Change(kind.value, category, old, new) for kind, (old, new) in old_new.items() if old != new
+        ]
     return found
+
+
+def predecessor_of(version: PriceVersion) -> PriceVersion | None:
+    """The prices that a version takes over from, or would today while it is a draft; None for the first."""
+    if version.effective_at is None:
+        return _in_force(now(), version.currency)
+    return _in_force(version.effective_at - timedelta(microseconds=1), version.currency)
 
 
 @transaction.atomic
@@ -125,20 +171,18 @@ def announce_prices(
     developer's share smaller) within 14 days, Conflict when other prices begin at the same instant. The
     first prices of a currency need no notice: nobody has paid others.
     """
-    version = PriceVersion.objects.select_for_update().get(pk=version_id)
-    if version.status != _Status.DRAFT:
-        raise PricesNotDraft(f"Price version {version} is {version.get_status_display().lower()}.")
+    version = _lock_draft(version_id)
     at = now()
     predecessor = _in_force(effective_at, version.currency)
     if effective_at < at and predecessor is not None:
         raise Invalid("Prices can't come into force in the past.")
     if predecessor is not None and effective_at < at + NOTICE:
-        worse = rises(predecessor, version)
+        worse = [change for change in compare(predecessor, version) if change.worse]
         if worse:
             raise NoticeTooShort(
                 f"A rise needs {NOTICE.days} days' notice.",
                 hint=f"Let it take effect on {(at + NOTICE):%-d %B %Y} or later.",
-                rises=worse,
+                rises=[asdict(change) for change in worse],
             )
     version.status, version.announced_at, version.effective_at = _Status.ANNOUNCED, at, effective_at
     try:
@@ -154,10 +198,11 @@ def announce_prices(
 
 @transaction.atomic
 def withdraw_prices(*, version_id: uuid.UUID, by: str, reason: str) -> PriceVersion:
-    """Take back announced prices before their day. Raises Conflict when it has come."""
+    """Take back a draft, or announced prices before their day. Raises Conflict when it has come."""
     version = PriceVersion.objects.select_for_update().get(pk=version_id)
-    if version.status != _Status.ANNOUNCED or (version.effective_at and version.effective_at <= now()):
-        raise Conflict("Only announced prices that are not in force yet can be withdrawn.")
+    coming = version.effective_at is not None and version.effective_at > now()
+    if version.status != _Status.DRAFT and not (version.status == _Status.ANNOUNCED and coming):
+        raise Conflict("Only drafts, and announced prices that are not in force yet, can be withdrawn.")
     version.status = _Status.WITHDRAWN
     version.save(update_fields=["status"])
     _record(version, _Status.WITHDRAWN, by, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import closing, invoices, ledger, posting, pricing, statements, webhooks
+from billing import closing, invoices, ledger, notices, posting, price_notices, pricing, statements, webhooks
 
 
 @shared_task
@@ -53,3 +53,15 @@ def issue_prepared_invoices() -> int:
 def settle_invoice_event(event_id: int) -> None:
     """Book what the processor says of an invoice."""
     invoices.settle_invoice_event(event_id=event_id)
+
+
+@shared_task
+def tell_of_prices() -> int:
+    """Write the notices of prices that were announced or withdrawn."""
+    return price_notices.tell_of_prices()
+
+
+@shared_task
+def send_notices() -> int:
+    """Mail the notices that wait."""
+    return notices.send_due_notices()

@@ -1,12 +1,18 @@
 from django.urls import URLPattern, URLResolver, path
 
-from billing.views import developer, fees, ledger, merchant, operator, statements, webhooks
+from billing.views import developer, fees, ledger, merchant, operator, prices, statements, webhooks
 
 app_name = "billing"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/stripe/", webhooks.stripe_webhook, name="stripe_webhook"),
     path("fees/", fees.fees, name="fees"),
     path("operator/billing/", operator.overview, name="operator"),
+    path("operator/prices/", prices.prices, name="prices"),
+    path("operator/prices/draft/", prices.draft, name="price_draft"),
+    path("operator/prices/<uuid:version_id>/", prices.version, name="price_version"),
+    path("operator/prices/<uuid:version_id>/draft/", prices.draft, name="price_redraft"),
+    path("operator/prices/<uuid:version_id>/announce/", prices.announce, name="price_announce"),
+    path("operator/prices/<uuid:version_id>/withdraw/", prices.withdraw, name="price_withdraw"),
     path("operator/ledger/", ledger.trial_balance, name="ledger"),
     path("operator/ledger/closes/", ledger.closes, name="closes"),
     path("operator/ledger/accounts/", ledger.accounts, name="accounts"),

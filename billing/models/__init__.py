@@ -12,6 +12,7 @@ from billing.models.invoices import (
     InvoiceTax,
 )
 from billing.models.ledger import Account, BalanceRollup, Entry, Journal, RollupMark
+from billing.models.notices import Notice
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
@@ -34,6 +35,7 @@ __all__ = [
     "InvoiceTax",
     "Journal",
     "MerchantBudget",
+    "Notice",
     "PriceRule",
     "PriceVersion",
     "PriceVersionChange",

@@ -32,6 +32,7 @@ class PriceVersion(models.Model):
     created_at = models.DateTimeField(default=now)
     announced_at = models.DateTimeField(null=True, blank=True)
     effective_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True, help_text="when organizations were told of it")
 
     class Meta:
         constraints = [

@@ -5,10 +5,22 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
+from billing.pricing import Terms, draft_prices
+from tests.billing.conftest import TERMS
 from tests.billing.test_pages import business, operators_pages
 from tests.look.axe import assert_accessible, looks, session_cookies
 
 __all__ = ["business"]
+
+
+def price_pages() -> list[str]:
+    draft = draft_prices(name="dearer", terms=[*TERMS, Terms("ppcv", 500_000, "toys")], by="test")
+    return [
+        reverse("billing:prices"),
+        reverse("billing:price_draft"),
+        reverse("billing:price_version", args=[draft.pk]),
+    ]
+
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -16,7 +28,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 def test_money_pages_are_clean(browser, business, live_server, client, olivia, mia, alice):
     merchant, studio = business
     visits = {
-        olivia: operators_pages(),
+        olivia: [*operators_pages(), *price_pages()],
         mia: [reverse("billing:merchant", args=[merchant.slug])],
         alice: [reverse("billing:earnings", args=[studio.slug])],
     }

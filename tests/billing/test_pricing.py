@@ -12,13 +12,15 @@ from agentstore.kit.errors import Conflict, Invalid
 from billing.errors import NoPricesInForce, NoticeTooShort, PricesNotDraft, PricesNotFixed
 from billing.models import PriceVersion
 from billing.pricing import (
+    Change,
     Terms,
     activate_due_prices,
     announce_prices,
+    compare,
     current_price_version,
     draft_prices,
     fixed_terms,
-    rises,
+    redraft_prices,
     withdraw_prices,
 )
 from tests.billing.conftest import TERMS, at, usd
@@ -60,7 +62,8 @@ def test_a_rise_needs_fourteen_days(prices, kind, dearer):
 
 def test_a_rise_in_one_category_is_a_rise(prices):
     draft = draft_prices(name="toys", terms=[*TERMS, Terms("ppcv", 150_001, "toys")], by="olivia")
-    assert rises(prices, draft) == [("ppcv", "toys", 150_000, 150_001)]
+    assert compare(prices, draft) == [Change("ppcv", "toys", 150_000, 150_001)]
+    assert compare(prices, draft)[0].worse
 
 
 def test_a_rise_by_leaving_a_cheap_category_out_is_a_rise(prices):
@@ -105,6 +108,19 @@ def test_announced_prices_can_be_withdrawn_until_their_day(prices):
         fixed_terms(announced.pk)
     with pytest.raises(Conflict):
         withdraw_prices(version_id=prices.pk, by="olivia", reason="too late")
+
+
+def test_a_draft_can_be_changed_and_withdrawn_but_not_what_is_announced(prices):
+    draft = changed("draft", ppcv=1)
+    redraft_prices(version_id=draft.pk, terms=[*TERMS, Terms("ppcv", 9, "toys")], by="olivia")
+    assert PriceVersion.objects.get(pk=draft.pk).ppcv("toys").micros == 9
+    with pytest.raises(Invalid, match="default"):
+        redraft_prices(version_id=draft.pk, terms=[Terms("ppcv", 9)], by="olivia")
+    with pytest.raises(PricesNotDraft):
+        redraft_prices(version_id=prices.pk, terms=TERMS, by="olivia")
+    withdraw_prices(version_id=draft.pk, by="olivia", reason="second thoughts")
+    with pytest.raises(PricesNotDraft):
+        announce_prices(version_id=draft.pk, effective_at=at(20), by="olivia")
 
 
 def test_what_can_not_be_drafted_or_announced(prices):
