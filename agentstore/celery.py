@@ -38,6 +38,7 @@ BEAT = [
     ("billing.tasks.issue_prepared_invoices", 300),
     ("billing.tasks.tell_of_prices", 60),
     ("billing.tasks.send_notices", 20),
+    ("billing.tasks.forget_tallies", 86_400),
     ("billing.tasks.close_due_days", 600),
 ]
 

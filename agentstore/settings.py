@@ -248,6 +248,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 
 # Tasks by name where a lower room's work goes on in a higher one.
 REHEARSAL_TASK = "marketplace.shopping.tasks.rehearse_submission"
+# What the processor tells of: by the beginning of our own reference on the object, else of the event's type.
+PROCESSOR_REFERENCE_TASKS = {"topup:": "billing.tasks.settle_top_up_event"}
 PROCESSOR_EVENT_TASKS = {
     "invoice.": "billing.tasks.settle_invoice_event",
     "payment_intent.": "marketplace.shopping.tasks.settle_payment_event",
@@ -324,6 +326,11 @@ PPCV_QUARANTINE_SECONDS = env.int("PPCV_QUARANTINE_SECONDS", 600)
 # Merchants' invoices: days to pay, and whether Stripe Tax works their tax out.
 INVOICE_DUE_DAYS = env.int("INVOICE_DUE_DAYS", 14)
 INVOICE_TAX = env.bool("INVOICE_TAX", True)
+# Beyond these a fee waits for an operator: conversations of one shopper about a merchant in a day, fees of one
+# studio at a merchant in ten minutes, and how soon after its card a conversation may end.
+FRAUD_BUYER_CONVERSATIONS = env.int("FRAUD_BUYER_CONVERSATIONS", 10)
+FRAUD_VELOCITY = env.int("FRAUD_VELOCITY", 1000)
+FRAUD_INSTANT_SECONDS = env.int("FRAUD_INSTANT_SECONDS", 3)
 RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 
 # Model server for agents: anything OpenAI-compatible; nothing depends on its being there.

@@ -29,6 +29,11 @@ def merchant_receivable(merchant_ref: str, currency: str) -> AccountKey:
     return AccountKey(merchant_ref, "merchant_receivable", currency)
 
 
+def merchant_prepaid(merchant_ref: str, currency: str) -> AccountKey:
+    """What a merchant paid in for PPCv and has not used. It is never paid out with its sales."""
+    return AccountKey(merchant_ref, "merchant_prepaid", currency)
+
+
 def developer_pending(developer_ref: str, currency: str) -> AccountKey:
     """A developer's share that may still be reversed."""
     return AccountKey(developer_ref, "developer_pending", currency)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from agentstore.kit.money import Money
 from billing.accounts import (
     developer_pending,
+    merchant_prepaid,
     merchant_receivable,
     merchant_wallet,
     platform_revenue,
@@ -21,7 +22,7 @@ from billing.accounts import (
     processor_fees,
 )
 from billing.ledger import JournalDraft, credit, debit
-from billing.models import Journal, UsageEvent
+from billing.models import Journal, MerchantFunding, UsageEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class PostableEvent(NamedTuple):
     currency: str
     amount_micros: int
     developer_share_micros: int
+    funding: str
     occurred_at: datetime
 
     @property
@@ -53,14 +55,15 @@ class PostableEvent(NamedTuple):
 
 
 def ppcv_journal(event: PostableEvent) -> JournalDraft:
-    """A PPCv fee: the merchant owes it; the store and the developer have earned it."""
+    """A PPCv fee: the merchant owes it, or has paid it before; the store and the developer have earned it."""
+    paid_from = merchant_prepaid if event.funding == MerchantFunding.Mode.PREPAID else merchant_receivable
     return JournalDraft(
         kind="ppcv",
         idempotency_key=event.idempotency_key,
         occurred_at=event.occurred_at,
         price_version_id=event.price_version_id,
         entries=[
-            debit(merchant_receivable(event.merchant_ref, event.currency), event.amount_micros),
+            debit(paid_from(event.merchant_ref, event.currency), event.amount_micros),
             credit(platform_revenue(event.currency), event.platform_micros),
             credit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
         ],
@@ -111,6 +114,20 @@ def sale_journal(*, order_ref: str, lines: Sequence[SaleLine], occurred_at: date
             *(credit(merchant_wallet(ln.merchant_ref, ln.amount.currency), ln.amount.micros) for ln in lines),
         ],
         memo=order_ref,
+    )
+
+
+def top_up_journal(*, top_up_ref: str, merchant_ref: str, amount: Money, at: datetime) -> JournalDraft:
+    """A merchant paid into its balance: the processor holds the money, the store owes it services."""
+    return JournalDraft(
+        kind="top_up",
+        idempotency_key=f"top_up:{top_up_ref}",
+        occurred_at=at,
+        entries=[
+            debit(processor_clearing(amount.currency), amount.micros),
+            credit(merchant_prepaid(merchant_ref, amount.currency), amount.micros),
+        ],
+        memo=top_up_ref,
     )
 
 

@@ -6,6 +6,7 @@ docs/algorithms/metering.md follows one event from the card to the ledger.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,7 +16,7 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from billing import budgets, fees
+from billing import budgets, fees, fraud
 from billing.errors import IdempotencyMismatch, RefundExceedsSale
 from billing.history import record_changes
 from billing.journals import tax_journal, tax_return_journal
@@ -60,11 +61,14 @@ def meter_ppcv(
     category: str,
     price_version_id: uuid.UUID,
     occurred_at: datetime,
+    buyer_ref: str = "",
+    reported: Iterable[fraud.Rule] = (),
 ) -> PpcvOutcome:
     """Hold the fee for a conversation in which a merchant's product was recommended.
 
-    By the price version in force when the conversation was opened. Meter one merchant per transaction:
-    it locks that merchant's budget until the transaction ends. Raises PricesNotFixed for a mere draft.
+    By the price version in force when the conversation was opened. `buyer_ref` names who talked;
+    `reported` are fraud rules that the caller saw broken. Meter one merchant per transaction: it locks that
+    merchant's budget until the transaction ends. Raises PricesNotFixed for a mere draft.
     """
     prices = fixed_terms(price_version_id)
     key = ppcv_key(conversation_ref, merchant_ref)
@@ -91,22 +95,27 @@ def meter_ppcv(
         conversation_ref=conversation_ref,
         merchant_ref=merchant_ref,
         developer_ref=developer_ref,
+        buyer_ref=buyer_ref,
         category=category,
         price_version_id=price_version_id,
         currency=prices.currency,
         amount_micros=fee.total,
         developer_share_micros=fee.developer,
+        funding=taken.mode,
         status=Status.QUARANTINED,
         occurred_at=occurred_at,
         recorded_at=at,
         due_at=at + timedelta(seconds=settings.PPCV_QUARANTINE_SECONDS),
     )
     if not _record_once(event):
-        budgets.give_back(budget_id=taken.pk, micros=fee.total)
+        budgets.give_back(budget_id=taken.budget.pk, occurred_at=occurred_at, micros=fee.total)
         return _already(UsageEvent.objects.get(idempotency_key=key))
-    Hold.objects.create(budget=taken, event=event, amount_micros=fee.total, placed_at=at)
-    record_changes([event.pk], status=Status.HELD, by="metering", reason=f"within the cap of {taken.period}")
+    Hold.objects.create(budget=taken.budget, event=event, amount_micros=fee.total, placed_at=at)
+    record_changes(
+        [event.pk], status=Status.HELD, by="metering", reason=f"within the cap of {taken.budget.period}"
+    )
     record_changes([event.pk], status=Status.QUARANTINED, by="metering", reason=f"until {event.due_at:%c}")
+    fraud.inspect_event(event, reported=reported)
     return PpcvOutcome(
         "held", Money(fee.total, prices.currency), Money(fee.developer, prices.currency), event.pk
     )
@@ -145,7 +154,9 @@ def void_ppcv(*, event_id: uuid.UUID, reason: str, by: str) -> UsageEvent:
         event.status = Status.REJECTED
     event.save(update_fields=["status"])
     if Hold.objects.filter(event=event, released_at=None).update(released_at=at):
-        budgets.give_back(budget_id=event.hold.budget_id, micros=event.hold.amount_micros)
+        budgets.give_back(
+            budget_id=event.hold.budget_id, occurred_at=event.occurred_at, micros=event.hold.amount_micros
+        )
     record_changes([event.pk], status=event.status, by=by, reason=reason)
     return event
 

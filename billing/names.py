@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
+from django.urls import reverse
+
 from agentstore.identity.models import Organization, reference
 from billing.models.ledger import PLATFORM
 
@@ -24,3 +26,13 @@ def names_of(refs: Iterable[str]) -> dict[str, str]:
     for organization_id, name in Organization.objects.filter(pk__in=ids).values_list("pk", "name"):
         names[reference(organization_id)] = name
     return names
+
+
+def merchant_page(merchant_ref: str) -> str:
+    """The path of a merchant's billing page; empty for a reference that no organization bears."""
+    try:
+        organization_id = uuid.UUID(merchant_ref.removeprefix("org:"))
+    except ValueError:
+        return ""
+    slug = Organization.objects.filter(pk=organization_id).values_list("slug", flat=True).first()
+    return reverse("billing:merchant", args=[slug]) if slug else ""

@@ -19,11 +19,18 @@ from billing.models import UsageEvent
 BATCH = 2_000
 
 _RATE = """
-UPDATE billing_usageevent SET status = 'rated' WHERE id IN (
+UPDATE billing_usageevent SET status = CASE
+    WHEN EXISTS (SELECT FROM billing_usageflag f WHERE f.event_id = billing_usageevent.id) THEN 'review'
+    ELSE 'rated' END
+WHERE id IN (
     SELECT id FROM billing_usageevent WHERE status = 'quarantined' AND due_at <= %s
     ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-) RETURNING id
+) RETURNING id, status
 """
+_AFTER_QUARANTINE = {
+    UsageEvent.Status.RATED: "its quarantine is over",
+    UsageEvent.Status.REVIEW: "a fraud rule has flagged it",
+}
 _POSTED = """
 UPDATE billing_usageevent u SET status = 'posted', journal_id = p.journal_id
 FROM unnest(%s::uuid[], %s::uuid[]) AS p(id, journal_id) WHERE u.id = p.id
@@ -33,13 +40,18 @@ _CAPTURE = "UPDATE billing_hold SET captured_at = %s WHERE event_id = ANY(%s::uu
 
 @transaction.atomic
 def rate_due_events(*, limit: int = BATCH) -> int:
-    """Let events whose quarantine is over go on to posting; how many. Amounts were fixed with the hold."""
+    """End the quarantine of events that are due; how many. Amounts were fixed with the hold.
+
+    They go on to posting; what a fraud rule has flagged waits for an operator instead.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_RATE, [now(), limit])
-        ids: list[uuid.UUID] = [row[0] for row in cursor.fetchall()]
-    if ids:
-        record_changes(ids, status=UsageEvent.Status.RATED, by="posting", reason="its quarantine is over")
-    return len(ids)
+        rows: list[tuple[uuid.UUID, str]] = cursor.fetchall()
+    for status, reason in _AFTER_QUARANTINE.items():
+        ids = [event_id for event_id, now_is in rows if now_is == status]
+        if ids:
+            record_changes(ids, status=status, by="posting", reason=reason)
+    return len(rows)
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q, Sum
 
 from agentstore.kit.money import Money, apply_rate
 from billing.models import PriceVersion, UsageEvent
@@ -57,7 +57,9 @@ def effects_on(month: Month, prices: PriceVersion) -> Effects:
             counted, currency=prices.currency, occurred_at__gte=month.start, occurred_at__lt=month.end
         )
         .order_by()
-        .values_list("merchant_ref", "developer_ref", "category", Q(kind=_Kind.PPCV))
+        .values_list(
+            "merchant_ref", "developer_ref", "category", ExpressionWrapper(Q(kind=_Kind.PPCV), BooleanField())
+        )
         .annotate(Count("id"), Sum("base_micros"), Sum("amount_micros"), Sum("developer_share_micros"))
     )
     for merchant, developer, category, is_ppcv, events, base, fee, share in usage:

@@ -73,18 +73,19 @@ class _CategoryTermsFormSet(_TermsFormSet):
             if not form.cleaned_data.get("category") and any(value is not None for value in given):
                 raise forms.ValidationError("Fees need a category.")
 
-    def terms(self) -> list[Terms]:
-        """What was filled in."""
-        first, *others = self.forms
-        found = list(first.terms(category=""))
-        for form in others:
-            category = form.cleaned_data.get("category", "").strip()
-            if category:
-                found += form.terms(category=category)
-        return found
-
 
 CategoryTermsFormSet = forms.formset_factory(CategoryTermsForm, formset=_CategoryTermsFormSet, extra=3)
+
+
+def terms_of(rows: BaseFormSet[CategoryTermsForm]) -> list[Terms]:
+    """What was filled in, in a formset that is valid."""
+    first, *others = rows.forms
+    found = list(first.terms(category=""))
+    for form in others:
+        category = form.cleaned_data.get("category", "").strip()
+        if category:
+            found += form.terms(category=category)
+    return found
 
 
 def initial_terms(version: PriceVersion | None) -> list[dict[str, Any]]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import closing, invoices, ledger, notices, posting, price_notices, pricing, statements, webhooks
+from billing import (
+    closing,
+    fraud,
+    invoices,
+    ledger,
+    notices,
+    posting,
+    price_notices,
+    pricing,
+    statements,
+    topups,
+    webhooks,
+)
 
 
 @shared_task
@@ -65,3 +77,15 @@ def tell_of_prices() -> int:
 def send_notices() -> int:
     """Mail the notices that wait."""
     return notices.send_due_notices()
+
+
+@shared_task
+def forget_tallies() -> int:
+    """Remove the counts that no fraud rule reads any more."""
+    return fraud.forget_tallies()
+
+
+@shared_task
+def settle_top_up_event(event_id: int) -> None:
+    """Do what a processor's event about a top-up asks for."""
+    topups.settle_event(event_id=event_id)

@@ -1,12 +1,25 @@
 from django.urls import URLPattern, URLResolver, path
 
-from billing.views import developer, fees, ledger, merchant, operator, prices, statements, webhooks
+from billing.views import (
+    balance,
+    developer,
+    fees,
+    ledger,
+    merchant,
+    operator,
+    prices,
+    review,
+    statements,
+    webhooks,
+)
 
 app_name = "billing"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/stripe/", webhooks.stripe_webhook, name="stripe_webhook"),
     path("fees/", fees.fees, name="fees"),
     path("operator/billing/", operator.overview, name="operator"),
+    path("operator/billing/review/", review.review, name="review"),
+    path("operator/billing/credit/", balance.credit, name="credit"),
     path("operator/prices/", prices.prices, name="prices"),
     path("operator/prices/draft/", prices.draft, name="price_draft"),
     path("operator/prices/<uuid:version_id>/", prices.version, name="price_version"),
@@ -19,6 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operator/ledger/accounts/<int:account_id>/", ledger.account, name="account"),
     path("operator/ledger/journals/<uuid:journal_id>/", ledger.journal, name="journal"),
     path("merchant/<slug:slug>/billing/", merchant.billing, name="merchant"),
+    path("merchant/<slug:slug>/billing/balance/", balance.balance, name="balance"),
+    path("merchant/<slug:slug>/billing/balance/pay-in/", balance.pay_in, name="pay_in"),
     path("developer/<slug:slug>/earnings/", developer.earnings, name="earnings"),
     *(
         path(f"{kind}/<slug:slug>/statements/{rest}", view, {"kind": kind}, name=f"{kind}_{name}")

@@ -72,7 +72,7 @@ def receive(*, body: bytes, signature: str) -> WebhookEvent:
             external_id=told["id"],
             defaults={"type": told["type"], "payload": told, "retry_at": now() + _GRACE},
         )
-        if new and _task_for(row.type) is None:
+        if new and _task_for(row) is None:
             row.handled_at = row.received_at
             row.save(update_fields=["handled_at"])
         elif new:
@@ -80,16 +80,22 @@ def receive(*, body: bytes, signature: str) -> WebhookEvent:
     return row
 
 
-def _task_for(event_type: str) -> str | None:
-    for prefix, task in settings.PROCESSOR_EVENT_TASKS.items():
-        if event_type.startswith(prefix):
-            return str(task)
+def _task_for(row: WebhookEvent) -> str | None:
+    """By our own reference on the object where it has one of ours, else by the event's type."""
+    reference = str(((row.payload["data"]["object"].get("metadata") or {}).get("reference")) or "")
+    for routes, name in (
+        (settings.PROCESSOR_REFERENCE_TASKS, reference),
+        (settings.PROCESSOR_EVENT_TASKS, row.type),
+    ):
+        for prefix, task in routes.items():
+            if name.startswith(prefix):
+                return str(task)
     return None
 
 
 def _enqueue(row: WebhookEvent) -> None:
     """The processor was told 200 or will be: a broker that is away delays the event, `dispatch` finds it."""
-    task = _task_for(row.type)
+    task = _task_for(row)
     if task is None:
         return
     try:

@@ -2,6 +2,7 @@
 invoices, what the processor told us."""
 
 from billing.models.closing import DailyClose, DayTotal
+from billing.models.fraud import UsageFlag, UsageTally
 from billing.models.invoices import (
     BillingParty,
     ChargeDispute,
@@ -16,25 +17,29 @@ from billing.models.notices import Notice
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
-from billing.models.usage import BudgetChange, Hold, MerchantBudget, UsageEvent, UsageEventChange
+from billing.models.usage import BudgetChange, BudgetDay, Hold, MerchantBudget, UsageEvent, UsageEventChange
+from billing.models.wallet import FundingChange, MerchantFunding, TopUp, TopUpChange
 
 __all__ = [
     "Account",
     "BalanceRollup",
     "BillingParty",
     "BudgetChange",
+    "BudgetDay",
     "ChargeDispute",
     "CreditNote",
     "DailyClose",
     "DayTotal",
     "DunningStep",
     "Entry",
+    "FundingChange",
     "Hold",
     "Invoice",
     "InvoiceChange",
     "InvoiceTax",
     "Journal",
     "MerchantBudget",
+    "MerchantFunding",
     "Notice",
     "PriceRule",
     "PriceVersion",
@@ -44,7 +49,11 @@ __all__ = [
     "StatementBalance",
     "StatementLine",
     "StatementPeriod",
+    "TopUp",
+    "TopUpChange",
     "UsageEvent",
     "UsageEventChange",
+    "UsageFlag",
+    "UsageTally",
     "WebhookEvent",
 ]

@@ -23,6 +23,7 @@ class Account(models.Model):
     class Kind(models.TextChoices):
         MERCHANT_WALLET = "merchant_wallet", "Merchant wallet"
         MERCHANT_RECEIVABLE = "merchant_receivable", "Merchant receivable"
+        MERCHANT_PREPAID = "merchant_prepaid", "Merchant prepaid balance"
         PLATFORM_REVENUE = "platform_revenue", "Platform revenue"
         DEVELOPER_PENDING = "developer_pending", "Developer share, pending"
         DEVELOPER_AVAILABLE = "developer_available", "Developer share, available"

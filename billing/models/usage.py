@@ -9,6 +9,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from billing.models.ledger import Journal
 from billing.models.pricing import PriceVersion
+from billing.models.wallet import MerchantFunding
 
 
 class MerchantBudget(models.Model):
@@ -22,6 +23,9 @@ class MerchantBudget(models.Model):
     currency = models.CharField(max_length=3)
     period = models.CharField(max_length=10, help_text="ISO 8601 month, in UTC")
     cap_micros = models.BigIntegerField()
+    day_cap_micros = models.BigIntegerField(
+        null=True, blank=True, help_text="of each day; none: the month's alone"
+    )
     spent_micros = models.BigIntegerField(default=0, help_text="held and posted; released holds come off")
     at_cap = models.CharField(max_length=8, choices=AtCap.choices, default=AtCap.ORGANIC)
 
@@ -32,10 +36,31 @@ class MerchantBudget(models.Model):
             ),
             models.CheckConstraint(condition=Q(cap_micros__gte=0), name="cap_is_not_negative"),
             models.CheckConstraint(condition=Q(spent_micros__gte=0), name="spent_is_not_negative"),
+            models.CheckConstraint(
+                condition=Q(day_cap_micros__isnull=True) | Q(day_cap_micros__gte=0),
+                name="day_cap_is_not_negative",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.merchant_ref} {self.period}"
+
+
+class BudgetDay(models.Model):
+    """How much of a month's budget is taken for what happened on one day. The days sum to the month."""
+
+    budget = models.ForeignKey(MerchantBudget, on_delete=models.PROTECT, related_name="days")
+    day = models.DateField()
+    spent_micros = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "day"], name="one_row_a_day"),
+            models.CheckConstraint(condition=Q(spent_micros__gte=0), name="day_spent_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.day:%Y-%m-%d}"
 
 
 class BudgetChange(models.Model):
@@ -43,6 +68,7 @@ class BudgetChange(models.Model):
 
     budget = models.ForeignKey(MerchantBudget, on_delete=models.PROTECT, related_name="changes")
     cap_micros = models.BigIntegerField()
+    day_cap_micros = models.BigIntegerField(null=True, blank=True)
     at_cap = models.CharField(max_length=8, choices=MerchantBudget.AtCap.choices)
     at = models.DateTimeField(default=now)
     by = models.CharField(max_length=64)
@@ -66,12 +92,13 @@ class UsageEvent(models.Model):
     class Status(models.TextChoices):
         HELD = "held", "Held"
         QUARANTINED = "quarantined", "In quarantine"
+        REVIEW = "review", "Waits for review"
         RATED = "rated", "Rated"
         POSTED = "posted", "Posted"
         REJECTED = "rejected", "Rejected"
         REVERSED = "reversed", "Reversed"
 
-    OPEN = (Status.HELD, Status.QUARANTINED, Status.RATED)
+    OPEN = (Status.HELD, Status.QUARANTINED, Status.REVIEW, Status.RATED)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     idempotency_key = models.CharField(max_length=200)
@@ -79,6 +106,7 @@ class UsageEvent(models.Model):
     conversation_ref = models.CharField(max_length=64, blank=True)
     merchant_ref = models.CharField(max_length=64)
     developer_ref = models.CharField(max_length=64)
+    buyer_ref = models.CharField(max_length=64, blank=True, help_text="who talked, as the caller names them")
     line_ref = models.CharField(max_length=64, blank=True)
     category = models.CharField(max_length=160, blank=True)
     price_version = models.ForeignKey(
@@ -88,6 +116,12 @@ class UsageEvent(models.Model):
     base_micros = models.BigIntegerField(default=0, help_text="the sale or the part refunded; 0 for PPCv")
     amount_micros = models.BigIntegerField(help_text="the fee; negative when returned")
     developer_share_micros = models.BigIntegerField(help_text="the developer's part of it")
+    funding = models.CharField(
+        max_length=8,
+        choices=MerchantFunding.Mode.choices,
+        default=MerchantFunding.Mode.POSTPAID,
+        help_text="a prepaid fee is paid when it is posted and never invoiced",
+    )
     status = models.CharField(max_length=12, choices=Status.choices)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField(default=now)
@@ -107,6 +141,13 @@ class UsageEvent(models.Model):
             models.Index(fields=["due_at", "id"], condition=Q(status="quarantined"), name="usage_due"),
             models.Index(fields=["id"], condition=Q(status="rated"), name="usage_rated"),
             models.Index(fields=["reverses"], condition=Q(reverses__isnull=False), name="usage_reversals"),
+            models.Index(
+                fields=["conversation_ref"],
+                condition=Q(status__in=["quarantined", "review"]),
+                name="usage_of_conversation",
+            ),
+            # What pages filter by is rare among millions of posted events.
+            models.Index(fields=["status", "id"], condition=~Q(status="posted"), name="usage_not_posted"),
             models.Index(fields=["merchant_ref", "-occurred_at"], name="usage_by_merchant"),
             models.Index(fields=["developer_ref", "-occurred_at"], name="usage_by_developer"),
         ]
@@ -149,6 +190,14 @@ class Hold(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(amount_micros__gt=0), name="hold_takes_something"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["budget"],
+                include=["amount_micros"],
+                condition=Q(captured_at__isnull=True, released_at__isnull=True),
+                name="hold_open",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -23,6 +23,11 @@ _KIND_WORDS = {
 }
 
 
+def decline_words(code: str) -> str:
+    """A decline by its code, in words for people; empty for none."""
+    return _KIND_WORDS.get(code, "The card was declined.") if code else ""
+
+
 @lru_cache(maxsize=8)
 def _client(key: str, base: str) -> stripe.StripeClient:
     return stripe.StripeClient(
@@ -52,7 +57,7 @@ def typed_errors() -> Iterator[None]:
     except stripe.CardError as declined:
         reason = getattr(declined.error, "decline_code", None) or declined.code or "card_declined"
         raise Declined(
-            _KIND_WORDS.get(reason, "The card was declined."),
+            decline_words(reason),
             decline_code=reason,
             hint="Try another card, or ask your bank.",
         ) from declined

@@ -34,6 +34,7 @@ def billing(request: HttpRequest, slug: str) -> HttpResponse:
         budgets.set_budget(
             merchant_ref=organization.ref,
             cap=form.money(currency),
+            day_cap=form.day_money(currency),
             at_cap=form.cleaned_data["at_cap"],
             by=f"user:{request.user.pk}",
         )
@@ -72,4 +73,9 @@ def billing(request: HttpRequest, slug: str) -> HttpResponse:
 def _initial(budget: MerchantBudget | None) -> dict[str, object]:
     if budget is None:
         return {"at_cap": MerchantBudget.AtCap.ORGANIC}
-    return {"cap": Money(budget.cap_micros, budget.currency).decimal.quantize(CENT), "at_cap": budget.at_cap}
+    day = budget.day_cap_micros
+    return {
+        "cap": Money(budget.cap_micros, budget.currency).decimal.quantize(CENT),
+        "day_cap": None if day is None else Money(day, budget.currency).decimal.quantize(CENT),
+        "at_cap": budget.at_cap,
+    }

@@ -17,7 +17,7 @@ from billing import pricing
 from billing.models import PriceVersion
 from billing.periods import Month, day_of, start_of
 from billing.price_effects import effects_on
-from billing.price_forms import AnnounceForm, CategoryTermsFormSet, NameForm, initial_terms
+from billing.price_forms import AnnounceForm, CategoryTermsFormSet, NameForm, initial_terms, terms_of
 from billing.price_notices import line_of
 
 
@@ -42,9 +42,9 @@ def draft(request: HttpRequest, version_id: uuid.UUID | None = None) -> HttpResp
         by = f"user:{request.user.pk}"
         try:
             if version is not None:
-                version = pricing.redraft_prices(version_id=version.pk, terms=rows.terms(), by=by)
+                version = pricing.redraft_prices(version_id=version.pk, terms=terms_of(rows), by=by)
             elif name is not None:
-                version = pricing.draft_prices(name=name.cleaned_data["name"], terms=rows.terms(), by=by)
+                version = pricing.draft_prices(name=name.cleaned_data["name"], terms=terms_of(rows), by=by)
         except StoreError as refused:
             refusal = refused.message
         else:

@@ -9,11 +9,12 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, NotFound
+from billing.fraud import note_end_of_conversation
 from billing.pricing import current_price_version
 from marketplace.publishing.models import Agent, Version
 from marketplace.shopping import events
 from marketplace.shopping.constraints import MAX_PRICE, Constraints, constraints_of
-from marketplace.shopping.models import Conversation, ConversationStatusChange, Shopper, Turn
+from marketplace.shopping.models import Conversation, ConversationStatusChange, Message, Shopper, Turn
 from marketplace.shopping.shoppers import consents_in_force
 from sandbox import pool
 
@@ -102,8 +103,16 @@ def close_conversation(*, conversation: Conversation, by: str, reason: str) -> N
     note_status(row, to=Conversation.Status.CLOSED, by=by, reason=reason, from_status=row.status)
     row.status, row.closed_at = Conversation.Status.CLOSED, now()
     row.save(update_fields=["status", "closed_at"])
+    note_end_of_conversation(
+        conversation_ref=str(row.pk), ended_at=row.closed_at, real_messages=count_real_messages(row)
+    )
     key = claim_key(row.pk)
     transaction.on_commit(lambda: pool.release_claim(claim_key=key, reason=reason), robust=True)
+
+
+def count_real_messages(conversation: Conversation) -> int:
+    """How many of the shopper's messages have words; signs and digits alone are none."""
+    return conversation.messages.filter(role=Message.Role.SHOPPER, text__regex="[[:alpha:]]").count()
 
 
 @transaction.atomic

@@ -6,25 +6,17 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from django.conf import settings
 from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Unavailable
 from billing.processor.errors import Declined
 from billing.processor.payments import Payment, confirm_payment, create_payment
+from billing.processor.test_methods import TEST_METHODS, takes_test_cards
 from marketplace.shopping.checkouts import CheckoutClosed
 from marketplace.shopping.models import Checkout
 
 REFERENCE: Final = "checkout:"
-
-# The processor's documented test methods (docs.stripe.com/testing), only offered with a test key.
-TEST_METHODS: Final = {
-    "pm_card_visa": "Visa, pays",
-    "pm_card_chargeDeclined": "Declined by the bank",
-    "pm_card_chargeDeclinedInsufficientFunds": "Not enough funds",
-    "pm_card_authenticationRequired": "Needs 3-D Secure",
-}
 
 # What is said of a refused attempt; the code is kept on the checkout, the words are not.
 _WORDS: Final = {
@@ -59,11 +51,6 @@ class Attempt:
 def decline_words(code: str) -> str:
     """A decline in plain words; empty for none."""
     return _WORDS.get(code, "The card was declined.") if code else ""
-
-
-def takes_test_cards() -> bool:
-    """Whether no real money moves: the processor's key is a test key, or a stand-in answers."""
-    return str(settings.STRIPE_API_KEY).startswith(("sk_test_", "rk_test_"))
 
 
 def reference_of(checkout_id: uuid.UUID) -> str:

@@ -15,11 +15,12 @@ from agentstore.kit.errors import Invalid, Refused
 from agentstore.kit.ids import MalformedId, parse_public_id, public_id
 from agentstore.kit.text import storable
 from billing import fees, metering
+from billing.fraud import Rule
 from billing.metering import PpcvOutcome
 from billing.pricing import fixed_terms
 from marketplace.catalog.offers import OfferFact, read_offer
 from marketplace.shopping import events
-from marketplace.shopping.conversations import constraints_in_force
+from marketplace.shopping.conversations import constraints_in_force, count_real_messages
 from marketplace.shopping.events import Name
 from marketplace.shopping.grounding import Code, Refusal, ground
 from marketplace.shopping.models import Conversation, Recommendation, Turn
@@ -96,7 +97,7 @@ def recommend(
     grounded = ground(fact, constraints_in_force(turn.conversation), shown_this_turn=len(shown))
     if isinstance(grounded, Refusal):
         return claim.refuse(grounded, fact=fact)
-    fee = _meter(turn.conversation, grounded.fact)
+    fee = _meter(turn, grounded.fact)
     if fee is not None and fee.status == "paused":
         return claim.refuse(_PAUSED_REFUSAL, fact=fact, record_as=PAUSED)
     return claim.show(grounded.fact, fee)
@@ -137,20 +138,33 @@ class _Claim:
         return Outcome(row)
 
 
-def _meter(conversation: Conversation, fact: OfferFact) -> PpcvOutcome | None:
+def _meter(turn: Turn, fact: OfferFact) -> PpcvOutcome | None:
     """Hold the merchant's fee for this conversation; None where none may be earned.
 
-    A rehearsal earns nothing, and neither does a developer's own organization talking to its own agent.
+    A rehearsal earns nothing, and neither does a developer's own organization talking to its own agent. A
+    merchant's own people, and a message without words, are left to an operator.
     """
+    conversation = turn.conversation
     if conversation.purpose != Conversation.Purpose.SHOPPING or conversation.shopper is None:
         return None
     user_id = conversation.shopper.user_id
     developer = conversation.agent.developer
-    if user_id and Membership.objects.filter(organization=developer, user_id=user_id).exists():
+    theirs = (
+        set(Membership.objects.filter(user_id=user_id).values_list("organization_id", flat=True))
+        if user_id
+        else ()
+    )
+    if developer.pk in theirs:
         return None
+    reported = []
+    if fact.merchant_id in theirs:
+        reported.append(Rule.OWN_ORGANIZATION)
+    if not count_real_messages(conversation):
+        reported.append(Rule.NO_REAL_MESSAGE)
     return metering.meter_ppcv(
         conversation_ref=str(conversation.pk), merchant_ref=fact.merchant_ref, developer_ref=developer.ref,
         category=fact.category, price_version_id=uuid.UUID(conversation.price_version_ref), occurred_at=now(),
+        buyer_ref=f"shopper:{conversation.shopper.pk}", reported=reported,
     )  # fmt: skip
 
 

@@ -58,6 +58,12 @@ def converse(prices, conversation: str | None = None, **changes) -> metering.Ppc
     return metering.meter_ppcv(**{**given, **changes})
 
 
+def take_back(outcome: metering.PpcvOutcome) -> None:
+    """An operator found the fee to be fraud."""
+    assert outcome.event_id is not None
+    metering.void_ppcv(event_id=outcome.event_id, reason="fraud", by="olivia")
+
+
 @pytest.fixture(scope="session")
 def standin_process(tmp_path_factory):
     process = StandIn(tmp_path_factory.mktemp("standin") / "state.sqlite3")

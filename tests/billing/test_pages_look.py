@@ -19,6 +19,7 @@ def price_pages() -> list[str]:
         reverse("billing:prices"),
         reverse("billing:price_draft"),
         reverse("billing:price_version", args=[draft.pk]),
+        reverse("billing:credit"),
     ]
 
 
@@ -29,7 +30,7 @@ def test_money_pages_are_clean(browser, business, live_server, client, olivia, m
     merchant, studio = business
     visits = {
         olivia: [*operators_pages(), *price_pages()],
-        mia: [reverse("billing:merchant", args=[merchant.slug])],
+        mia: [reverse(f"billing:{name}", args=[merchant.slug]) for name in ("merchant", "balance")],
         alice: [reverse("billing:earnings", args=[studio.slug])],
     }
     for person, addresses in visits.items():

@@ -12,7 +12,7 @@ from billing.periods import Month
 from billing.price_effects import effects_on
 from billing.price_notices import tell_of_prices
 from billing.pricing import Terms, announce_prices, draft_prices, withdraw_prices
-from tests.billing.conftest import TERMS, at, converse, usd
+from tests.billing.conftest import TERMS, at, converse, take_back, usd
 
 DEARER = [
     Terms("ppcv", 150_000),
@@ -31,7 +31,7 @@ def month(prices, merchant, studio):
     with time_machine.travel(at(20, month=10)):
         budgets.set_budget(merchant_ref=merchant.ref, cap=usd("100"), at_cap="pause", by="mia")
         outcomes = [converse(prices, f"c{number}", **who) for number in range(5)]
-        metering.void_ppcv(event_id=outcomes[0].event_id, reason="fraud", by="olivia")
+        take_back(outcomes[0])
         metering.meter_agent_tax(
             line_ref="line:1", conversation_ref="c1", category="grocery", price_version_id=prices.pk,
             amount=usd("40"), **who,

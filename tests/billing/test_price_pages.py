@@ -48,7 +48,7 @@ def test_an_operator_drafts_looks_changes_and_announces(client, olivia, business
     assert "14 days" in refused.content.decode()
     assert client.post(announce, {"day": day_in(15), "reason": "costs"}).status_code == 302
     version.refresh_from_db()
-    assert (version.status, version.effective_at.hour) == ("announced", 0)
+    assert (version.status, f"{version.effective_at:%H:%M}") == ("announced", "00:00")
     assert "winter" in text(client, reverse("billing:fees"))
     assert "costs" in text(client, made.url)
     assert (

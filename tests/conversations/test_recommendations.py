@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 
 from agentstore.kit.errors import Invalid
-from billing.models import UsageEvent
+from billing.models import UsageEvent, UsageFlag
 from marketplace.catalog.models import Product
 from marketplace.shopping import recommendations
-from marketplace.shopping.conversations import open_conversation, open_rehearsal
+from marketplace.shopping.conversations import close_conversation, open_conversation, open_rehearsal
 from marketplace.shopping.models import Recommendation, Shopper, Turn
 from marketplace.shopping.turns import NoTurn, start_turn
 from tests.conversations.world import sell
@@ -124,6 +124,41 @@ def test_a_developer_does_not_earn_by_talking_to_its_own_agent(prices, agent, bo
     row = recommend(start_turn(conversation=own, text="A gift"), mug).recommendation
     assert not row.sponsored
     assert not UsageEvent.objects.exists()
+
+
+def flags() -> set[str]:
+    return set(UsageFlag.objects.values_list("rule", flat=True))
+
+
+def test_a_merchants_own_people_leave_the_fee_to_an_operator(prices, agent, mia, mug, budget):
+    own = open_conversation(shopper=Shopper.objects.create(user=mia), agent=agent)
+    assert recommend(start_turn(conversation=own, text="A gift"), mug).recommendation.sponsored
+    assert flags() == {"own_organization"}
+
+
+def test_a_conversation_without_words_leaves_the_fee_to_an_operator(prices, agent, mug, budget):
+    silent = open_conversation(shopper=Shopper.objects.create(), agent=agent)
+    recommend(start_turn(conversation=silent, text="?! 123"), mug)
+    assert flags() == {"no_real_message"}
+
+
+def test_a_conversation_that_is_closed_at_once_leaves_the_fee_to_an_operator(turn, mug, budget):
+    recommend(turn, mug)
+    assert flags() == set()
+    close_conversation(conversation=turn.conversation, by="shopper", reason="bored")
+    assert flags() == {"instant_close"}
+
+
+def test_one_shopper_in_many_conversations_leaves_the_fees_to_an_operator(
+    prices, agent, mug, budget, settings
+):
+    settings.FRAUD_BUYER_CONVERSATIONS = 1
+    shopper = Shopper.objects.create()
+    for _ in range(2):
+        recommend(
+            start_turn(conversation=open_conversation(shopper=shopper, agent=agent), text="A gift"), mug
+        )
+    assert list(UsageFlag.objects.values_list("rule", flat=True)) == ["many_conversations"] * 2
 
 
 def test_an_agent_speaks_only_in_its_turn(turn, mug):

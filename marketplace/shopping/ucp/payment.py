@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from agentstore.kit.errors import Refused
+from billing.processor.test_methods import TEST_METHODS, takes_test_cards
 from marketplace.catalog.ucp.objects import absolute
 from marketplace.catalog.ucp.versions import version
-from marketplace.shopping.paying import TEST_METHODS, takes_test_cards
 
 Json = dict[str, Any]
 HANDLER_ID: Final = "processor_token"

@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from agentstore.kit.errors import Conflict, Refused
 from agentstore.kit.money import Money
+from billing.processor.test_methods import TEST_METHODS, takes_test_cards
 from marketplace.shopping import carts, checkouts, paying
 from marketplace.shopping.forms import AddressForm
 from marketplace.shopping.models import Checkout, Order
@@ -94,7 +95,7 @@ def _pay_page(request: HttpRequest, found: Checkout, status: int = 200) -> HttpR
         "checkout": found,
         "orders": found.orders.select_related("merchant").prefetch_related("lines"),
         "waiting": found.status == Checkout.Status.OPEN and "waiting" in request.GET and not found.decline,
-        "methods": paying.TEST_METHODS.items() if paying.takes_test_cards() else None,
+        "methods": TEST_METHODS.items() if takes_test_cards() else None,
         "decline": paying.decline_words(found.decline),
     }
     return render(request, "shop/checkout_pay.html", context, status=status)
