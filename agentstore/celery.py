@@ -24,6 +24,7 @@ BEAT = [
     ("marketplace.catalog.tasks.pull_due_feeds", 60),
     ("marketplace.catalog.tasks.turn_dated_sales", 30),
     ("marketplace.catalog.tasks.fetch_waiting_photos", 20),
+    ("marketplace.catalog.tasks.examine_texts", 5),
     ("marketplace.catalog.tasks.forget_imports", 3600),
     ("marketplace.publishing.tasks.resume_submissions", 60),
     ("marketplace.publishing.tasks.renew_targets", 60),

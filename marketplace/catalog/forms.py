@@ -9,6 +9,7 @@ from django import forms
 
 from agentstore.kit.money import Money
 from marketplace.catalog.feeds.intake import FeedTooLarge, UnknownFormat, check_upload
+from marketplace.catalog.hostile.decisions import DECISIONS
 from marketplace.catalog.models import FeedImport, FeedSource, Offer
 
 
@@ -105,6 +106,18 @@ class OfferForm(forms.Form):
         """A cleaned amount as money."""
         amount = self.cleaned_data[name]
         return None if amount is None else Money.from_decimal(amount, currency)
+
+
+class TextDecisionForm(forms.Form):
+    """What becomes of a marked text."""
+
+    decision = forms.ChoiceField(choices=[(name, label) for name, (_, label) in DECISIONS.items()])
+    reason = forms.CharField(
+        label="Reason",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=2_000,
+        help_text="Kept; its merchant reads it.",
+    )
 
 
 class PhotoForm(forms.Form):

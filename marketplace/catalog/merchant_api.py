@@ -22,6 +22,7 @@ from marketplace.catalog import shelf
 from marketplace.catalog.feeds import start_import, start_roll_back
 from marketplace.catalog.feeds.intake import MOST_BYTES, FeedTooLarge
 from marketplace.catalog.feeds.pushing import push_items, push_offers
+from marketplace.catalog.hostile.lists import marks_of_import
 from marketplace.catalog.models import FeedImport
 
 CALLS_PER_MINUTE: Final = 120
@@ -84,6 +85,7 @@ def _report(found: FeedImport) -> dict[str, Any]:
         "changed": found.changed,
         "unchanged": found.unchanged,
         "refused": found.refused,
+        "marked": marks_of_import(found).count(),
         "lines_read": found.lines_read,
         "error": found.error,
         "created_at": found.created_at.isoformat(),

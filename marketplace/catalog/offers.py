@@ -16,6 +16,7 @@ from agentstore.kit.errors import Invalid, NotFound
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import top_level_slug
+from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, OfferChange, Product
 from marketplace.catalog.outbox import announce_products
@@ -109,9 +110,9 @@ def fact(offer: Offer, *, at: datetime, low: int | None = None) -> OfferFact:
         product_id=product.pk,
         merchant_id=offer.merchant_id,
         merchant_name=offer.merchant.name,
-        title=f"{product.title}, {variant.title}" if variant.title else product.title,
+        title=shown(f"{product.title}, {variant.title}" if variant.title else product.title),
         options=dict(variant.options),
-        brand=product.brand,
+        brand=shown(product.brand),
         category=top_level_slug(names),
         price=price,
         list_price=list_price,

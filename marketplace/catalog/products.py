@@ -13,6 +13,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
+from marketplace.catalog.hostile.marks import UNMARKED, Marks
 from marketplace.catalog.measures import Measure
 from marketplace.catalog.models import Product, ProductStatusChange
 from marketplace.catalog.outbox import announce_products
@@ -92,7 +93,10 @@ class VariantView:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """A product, whole. Variants that can be bought come first, in the feed's order."""
+    """A product, whole. Variants that can be bought come first, in the feed's order.
+
+    Its texts are without characters that cannot be seen; `marks` says which of them are not to be trusted.
+    """
 
     product_id: int
     owner_id: UUID
@@ -110,6 +114,7 @@ class ProductView:
     withheld: bool
     photos: tuple[PhotoView, ...]
     variants: tuple[VariantView, ...]
+    marks: Marks = UNMARKED
 
     @property
     def public_id(self) -> str:

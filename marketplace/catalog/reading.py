@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import slug_of, top_level_slug
+from marketplace.catalog.hostile.marks import UNMARKED, Marks, read_marks
+from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.measures import Measure
 from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, Product, Variant
@@ -66,8 +68,16 @@ def read_products(
     media: dict[int, list[Media]] = defaultdict(list)
     for photo in Media.objects.raw(_MEDIA, wanted):
         media[photo.product_id].append(photo)
+    marks = read_marks(ids=ids)
     views = {
-        row.pk: _product_view(row, variants=variants[row.pk], media=media[row.pk], keep=keep) for row in rows
+        row.pk: _product_view(
+            row,
+            variants=variants[row.pk],
+            media=media[row.pk],
+            keep=keep,
+            marks=marks.get(row.pk, UNMARKED),
+        )
+        for row in rows
     }
     return [views[number] for number in ids if number in views]
 
@@ -104,9 +114,9 @@ def _variant_view(
     offers.sort(key=lambda offer: (not offer.available, offer.price.micros, offer.offer_id))
     return VariantView(
         variant_id=variant.pk,
-        title=variant.title,
-        options=dict(variant.options),
-        sku=variant.sku,
+        title=shown(variant.title),
+        options=_shown_values(variant.options),
+        sku=shown(variant.sku),
         gtin=variant.gtin,
         offers=tuple(offers),
         measure=measure,
@@ -119,24 +129,32 @@ def _product_view(
     variants: list[VariantView],
     media: Iterable[Media],
     keep: Callable[[VariantView], bool],
+    marks: Marks,
 ) -> ProductView:
     names = product.path.split(" > ") if product.path else []
     return ProductView(
         product_id=product.pk,
         owner_id=product.owner_id,
         owner_name=product.owner_name,
-        title=product.title,
-        description=product.description,
-        brand=product.brand,
+        title=shown(product.title),
+        description=shown(product.description),
+        brand=shown(product.brand),
         category=top_level_slug(names),
         category_slug=slug_of(names),
-        category_path=tuple(names),
-        attributes=dict(product.attributes),
+        category_path=tuple(map(shown, names)),
+        attributes=_shown_values(product.attributes),
         rating_value=None if product.rating_value is None else float(product.rating_value),
         rating_count=product.rating_count,
         min_age=product.min_age,
         withheld=product.status == Product.Status.WITHHELD,
-        photos=tuple(PhotoView(photo_url(photo), photo.alt, photo.width, photo.height) for photo in media),
+        photos=tuple(
+            PhotoView(photo_url(photo), shown(photo.alt), photo.width, photo.height) for photo in media
+        ),
         # Stable sort: what fits the caller's filters first, then what can be bought, then the feed's order.
         variants=tuple(sorted(variants, key=lambda variant: (not keep(variant), not variant.available))),
+        marks=marks,
     )
+
+
+def _shown_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {shown(name): shown(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -12,6 +12,7 @@ from marketplace.catalog.feeds.intake import forget_old_imports
 from marketplace.catalog.feeds.pulling import due_sources, pull_source
 from marketplace.catalog.feeds.runner import run_import, stalled_imports, stalled_undoings
 from marketplace.catalog.feeds.undo import roll_back_import
+from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.photo_links import fetch_photos
 from marketplace.catalog.sale_turns import turn_sales
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
@@ -21,6 +22,8 @@ from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_
 _EMBED_SECONDS: Final = 1.5
 # How long one run fetches photographs before other work gets its turn.
 _FETCH_SECONDS: Final = 10.0
+# How long one run judges texts before other work gets its turn.
+_EXAMINE_SECONDS: Final = 4.0
 
 
 @shared_task(expires=5)
@@ -75,6 +78,14 @@ def fetch_waiting_photos() -> None:
     """Fetch photographs that feeds name, for a while."""
     until = time.monotonic() + _FETCH_SECONDS
     while fetch_photos() and time.monotonic() < until:
+        pass
+
+
+@shared_task(expires=5)
+def examine_texts() -> None:
+    """Judge texts that are new, have changed or were judged by an older detector, for a while."""
+    until = time.monotonic() + _EXAMINE_SECONDS
+    while examine_products() and time.monotonic() < until:
         pass
 
 

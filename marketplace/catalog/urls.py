@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 
 from marketplace.catalog import merchant_api
-from marketplace.catalog.views import exports, imports, merchant, photos, shop, sources
+from marketplace.catalog.views import exports, imports, marked_texts, merchant, photos, shop, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -32,5 +32,9 @@ urlpatterns = [
     path(
         "merchant/<slug:slug>/imports/<uuid:import_id>/refused.csv", imports.refusals, name="import-refusals"
     ),
+    path("merchant/<slug:slug>/marked-texts/", marked_texts.of_merchant, name="marked-texts-of-merchant"),
+    path("merchant/<slug:slug>/marked-texts/<int:text_id>/ask", marked_texts.ask, name="marked-text-ask"),
+    path("operator/marked-texts/", marked_texts.queue, name="marked-texts"),
+    path("operator/marked-texts/<int:text_id>/", marked_texts.review, name="marked-text"),
     re_path(r"^media/photos/(?P<name>[0-9a-f]{2}/[0-9a-f]{64}\.webp)$", photos.photo, name="photo"),
 ]

@@ -9,6 +9,7 @@ import pytest
 from django.core.files.base import File
 
 from marketplace.catalog.feeds import run_import, start_import
+from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import Offer, Product
 from marketplace.catalog.search.embedding import embed_waiting
 from marketplace.catalog.search.indexing import drain_outbox
@@ -47,12 +48,14 @@ def shop(load, merchant):
 
 @pytest.fixture
 def index():
-    """Bring the search index up to date, vectors included."""
+    """Bring the search index up to date, vectors included, and have all texts examined."""
 
     def index():
         while drain_outbox():
             pass
         while embed_waiting():
+            pass
+        while examine_products():
             pass
 
     return index

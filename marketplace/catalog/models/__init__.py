@@ -2,6 +2,7 @@
 
 from marketplace.catalog.models.feed import FeedImport, FeedImportStatusChange, FeedItemChange, FeedRefusal
 from marketplace.catalog.models.feed_source import FeedPull, FeedSource
+from marketplace.catalog.models.hostile import MarkedText, MarkedTextChange, TextExamination
 from marketplace.catalog.models.index import IndexOutbox, TextEmbedding, WaitingText
 from marketplace.catalog.models.offer import Offer, OfferChange, PricePoint, Reservation
 from marketplace.catalog.models.photo_link import PhotoLink
@@ -16,6 +17,8 @@ __all__ = [
     "FeedRefusal",
     "FeedSource",
     "IndexOutbox",
+    "MarkedText",
+    "MarkedTextChange",
     "Media",
     "Offer",
     "OfferChange",
@@ -25,6 +28,7 @@ __all__ = [
     "ProductStatusChange",
     "Reservation",
     "TextEmbedding",
+    "TextExamination",
     "Variant",
     "WaitingText",
 ]

@@ -10,6 +10,7 @@ from django.conf import settings
 from pydantic import BaseModel
 
 from agentstore.kit.money import Money
+from marketplace.catalog.hostile.marks import UNMARKED, said_of
 from marketplace.catalog.products import OfferView, ProductView, VariantView
 from marketplace.catalog.ucp.versions import version
 
@@ -64,6 +65,8 @@ def product_object(
             "attributes": product.attributes,
         },
     }
+    if product.marks != UNMARKED:
+        found["metadata"]["untrusted_content"] = said_of(product.marks)
     if product.category_path:
         found["categories"] = [
             {"value": " > ".join(product.category_path), "taxonomy": "merchant"},

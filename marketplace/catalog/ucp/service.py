@@ -6,6 +6,7 @@ answer it wants, or that a `compact` one will do (marketplace.catalog.ucp.select
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from agentstore.kit.errors import Invalid
 from agentstore.kit.mcp import InvalidParams
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import find_slugs
+from marketplace.catalog.hostile.marks import is_harmless, warnings_of
 from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
 from marketplace.catalog.products import ProductView, VariantView
 from marketplace.catalog.search import SearchFilters, Why, search_catalog
@@ -70,20 +72,28 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     )
     if result.index_empty:
         messages.append(_info("index_empty", "The catalogue has no searchable products yet."))
-    products = [_found(product, result.why.get(product.product_id)) for product in result.items]
+    products = [
+        (product, shown)
+        for product in result.items
+        if (shown := _found(product, result.why.get(product.product_id)))
+    ]
+    messages += _warnings([product for product, _ in products])
     if explain:
         messages.append(_info("query_reading", ", ".join(result.reading) or "No word says anything."))
     response: dict[str, Any] = {
         "ucp": envelope(SEARCH),
-        "products": [product for product in products if product],
+        "products": [shown for _, shown in products],
         "pagination": {
             "has_next_page": result.next_cursor is not None,
             "total_count": result.total,
             **({"cursor": result.next_cursor} if result.next_cursor else {}),
         },
         "facets": {
-            name: [{"value": facet.value, "count": facet.count} for facet in facets]
+            name: [
+                {"value": facet.value, "count": facet.count} for facet in facets if is_harmless(facet.value)
+            ]
             for name, facets in result.facets.items()
+            if is_harmless(name)
         },
     }
     if messages:
@@ -114,16 +124,19 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
         raise RequestTooLarge(f"At most {MOST_IDS} ids per request.", hint="Ask in smaller batches.")
     resolved = resolve_ids(ids=ids)
     found: list[dict[str, Any]] = []
+    told: list[ProductView] = []
     for product in lookup_catalog(ids=ids):
         inputs = _correlations(product, resolved)
         variants = [variant for variant in product.variants if variant.variant_id in inputs]
         shown = product_object(product, variants=variants, inputs=inputs)
         if shown:
             found.append(shown)
-    missing = [text for text in ids if text not in resolved]
+            told.append(product)
+    messages = _warnings(told)
+    messages += [_info("not_found", text[:120]) for text in ids if text not in resolved]
     response: dict[str, Any] = {"ucp": envelope(LOOKUP), "products": found}
-    if missing:
-        response["messages"] = [_info("not_found", text[:120]) for text in missing]
+    if messages:
+        response["messages"] = messages
     return select_fields(checked(LookupResponse, response), fields)
 
 
@@ -155,8 +168,17 @@ def product_detail(request: dict[str, Any]) -> dict[str, Any]:
     if options:
         shown["options"] = [{"name": name, "values": values} for name, values in options.items()]
         shown["selected"] = [{"name": name, "label": label} for name, label in chosen.items()]
-    answer = checked(GetProductResponse, {"ucp": envelope(LOOKUP), "product": shown})
-    return select_fields(answer, fields)
+    response: dict[str, Any] = {"ucp": envelope(LOOKUP), "product": shown}
+    if messages := warnings_of([("$.product", product.public_id, product.marks)]):
+        response["messages"] = messages
+    return select_fields(checked(GetProductResponse, response), fields)
+
+
+def _warnings(products: Sequence[ProductView]) -> list[dict[str, Any]]:
+    """What is to be told of the texts of products, which an answer lists in this order."""
+    return warnings_of(
+        [(f"$.products[{place}]", product.public_id, product.marks) for place, product in enumerate(products)]
+    )
 
 
 def _featured_first(variants: list[VariantView], featured: VariantView | None) -> list[VariantView]:

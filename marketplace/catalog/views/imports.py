@@ -18,6 +18,7 @@ from marketplace.catalog.feeds import import_dry_run, start_import, start_roll_b
 from marketplace.catalog.feeds.describe import described
 from marketplace.catalog.feeds.undo import may_roll_back
 from marketplace.catalog.forms import FeedForm
+from marketplace.catalog.hostile.lists import marks_of_import
 from marketplace.catalog.models import FeedRefusal
 from marketplace.catalog.views.merchant import PER_PAGE, merchant_for, person
 
@@ -52,6 +53,7 @@ def report(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
     merchant = merchant_for(request, slug)
     found = shelf.import_of(merchant, import_id)
     page = Paginator(shelf.refusals_of(found), PER_PAGE).get_page(request.GET.get("page"))
+    marks = marks_of_import(found)
     context = {
         "merchant": merchant,
         "import": found,
@@ -59,6 +61,8 @@ def report(request: HttpRequest, slug: str, import_id: UUID) -> HttpResponse:
         "reasons": shelf.refusal_counts(found),
         "changes": described(shelf.changes_of(found)[:SHOWN_CHANGES]),
         "may_roll_back": may_roll_back(found),
+        "marks": marks[:SHOWN_CHANGES],
+        "marks_count": marks.count(),
         "crumbs": [*_crumbs(merchant), (found.filename, "")],
     }
     return render(request, "merchant/import.html", context)

@@ -17,6 +17,7 @@ from agentstore.identity.services import create_organization
 from agentstore.kit.errors import StoreError
 from marketplace.catalog import shelf
 from marketplace.catalog.forms import MerchantForm, OfferForm, PhotoForm
+from marketplace.catalog.hostile.lists import marks_of
 from marketplace.catalog.media import UnreadablePhoto, attach_photo
 from marketplace.catalog.models import PhotoLink
 from marketplace.catalog.offers import InvalidOffer, change_offer
@@ -149,6 +150,7 @@ def _offer_page(
         "photos": found.variant.product.media.all(),
         "photo_links": found.variant.product.photo_links.exclude(status=PhotoLink.Status.DONE),
         "changes": found.changes.all()[:20],
+        "marks": marks_of(merchant).filter(product=found.variant.product_id),
         "crumbs": [
             (merchant.name, reverse("catalog:workspace", args=[merchant.slug])),
             ("Catalogue", reverse("catalog:catalogue", args=[merchant.slug])),
