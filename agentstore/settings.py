@@ -337,6 +337,8 @@ RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 MODEL_BASE_URL = env.str("MODEL_BASE_URL", "")
 MODEL_API_KEY = env.str("MODEL_API_KEY", "")
 MODEL_NAME = env.str("MODEL_NAME", "")
+# How long the description assistant waits for the model server; 0 keeps to templates.
+DESCRIPTION_MODEL_SECONDS = env.int("DESCRIPTION_MODEL_SECONDS", 0)
 MODEL_TOKENS_PER_CONVERSATION = env.int("MODEL_TOKENS_PER_CONVERSATION", 50_000)
 
 # What one conversation may ask of the gateway.

@@ -120,6 +120,12 @@ class TextDecisionForm(forms.Form):
     )
 
 
+class DescriptionForm(forms.Form):
+    """A description as the merchant leaves it."""
+
+    text = forms.CharField(label="Description", max_length=20_000, widget=forms.Textarea(attrs={"rows": 8}))
+
+
 class PhotoForm(forms.Form):
     """A photograph of a product."""
 

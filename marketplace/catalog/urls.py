@@ -1,7 +1,16 @@
 from django.urls import path, re_path
 
 from marketplace.catalog import merchant_api
-from marketplace.catalog.views import exports, imports, marked_texts, merchant, photos, shop, sources
+from marketplace.catalog.views import (
+    descriptions,
+    exports,
+    imports,
+    marked_texts,
+    merchant,
+    photos,
+    shop,
+    sources,
+)
 
 app_name = "catalog"
 urlpatterns = [
@@ -17,6 +26,19 @@ urlpatterns = [
     path("merchant/<slug:slug>/catalogue/", merchant.catalogue, name="catalogue"),
     path("merchant/<slug:slug>/catalogue.csv", exports.catalogue, name="catalogue-csv"),
     path("merchant/<slug:slug>/offers.csv", exports.offers, name="offers-csv"),
+    path(
+        "merchant/<slug:slug>/products/<int:product_id>/description/",
+        descriptions.description,
+        name="description",
+    ),
+    path(
+        "merchant/<slug:slug>/products/<int:product_id>/description/draft", descriptions.draft, name="draft"
+    ),
+    path(
+        "merchant/<slug:slug>/products/<int:product_id>/description/<uuid:draft_id>",
+        descriptions.decide,
+        name="draft-decide",
+    ),
     path("merchant/<slug:slug>/offers/<int:offer_id>/", merchant.offer, name="offer"),
     path("merchant/<slug:slug>/offers/<int:offer_id>/photo", merchant.add_photo, name="offer-photo"),
     path("merchant/<slug:slug>/imports/", imports.imports, name="imports"),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from PIL import Image
 
 from agentstore.identity.tokens import issue_token
+from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.feeds import run_import, start_import
 from marketplace.catalog.hostile.decisions import ask_for_review, decide_text
 from marketplace.catalog.models import FeedImport, FeedPull, FeedSource, MarkedText, PhotoLink
@@ -83,6 +84,14 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         product=offer("cam").variant.product, url="https://shop.example/a.jpg", status="failed",
         message="This is not a photograph that can be read.",
     )  # fmt: skip
+    tee = offer("tee-m").variant.product
+    publish_draft(
+        draft_id=make_draft(product_id=tee.pk, merchant=indexed, by=mia).pk,
+        merchant=indexed,
+        text="New.",
+        by=mia,
+    )
+    make_draft(product_id=tee.pk, merchant=indexed, by=mia)
     issue_token(organization=indexed, by=mia, name="warehouse")
     addresses = [
         reverse("catalog:search"),
@@ -94,6 +103,8 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         reverse("catalog:workspace", args=[indexed.slug]),
         reverse("catalog:catalogue", args=[indexed.slug]),
         reverse("catalog:offer", args=[indexed.slug, offer("cam").pk]),
+        reverse("catalog:description", args=[indexed.slug, tee.pk]),
+        reverse("catalog:description", args=[indexed.slug, offer("chair").variant.product_id]),
         reverse("catalog:imports", args=[indexed.slug]),
         reverse("catalog:import", args=[indexed.slug, report.pk]),
         reverse("catalog:import", args=[indexed.slug, waiting.pk]),
@@ -107,3 +118,6 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         for address in addresses:
             page.goto(live_server.url + address)
             assert_accessible(page)
+            if directory := os.environ.get("PICTURES"):
+                name = f"catalog-{page.look}-{addresses.index(address)}".replace(" ", "-")
+                page.screenshot(path=f"{directory}/{name}.png", full_page=True)

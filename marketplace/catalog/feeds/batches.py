@@ -12,6 +12,7 @@ from django.db import DatabaseError, transaction
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from marketplace.catalog.categories import ensure_categories
+from marketplace.catalog.drafting.drafts import standing_drafts
 from marketplace.catalog.feeds.fields import Diff, set_values
 from marketplace.catalog.feeds.items import FeedItem
 from marketplace.catalog.feeds.prices import PRICE_COLUMNS
@@ -108,7 +109,8 @@ def _write_products(
     """Products by group id; what changed in one is the change of the item that describes it.
 
     The first item of a group describes the product; its siblings often differ in wording, and taking each in
-    turn would change the product with every line.
+    turn would change the product with every line. A description that the merchant published in the store stands
+    until its feed says something else than it did then.
     """
     leading: dict[str, FeedItem] = {}
     for item in items:
@@ -125,6 +127,7 @@ def _write_products(
     )
     by_id = {item.item_id: item for item in items}
     categories = ensure_categories([item.category for item in items])
+    standing = standing_drafts(products.values())
     write: dict[str, Product] = {}
     leads_here: list[FeedItem] = []
     for group_id, first in leading.items():
@@ -134,7 +137,9 @@ def _write_products(
         if lead is None or lead.group_id != group_id:
             continue
         leads_here.append(lead)
-        values = _product_values(lead, categories[lead.category])
+        draft = standing.get(product.pk) if product else None
+        description = draft.text if draft and draft.fed == lead.description else lead.description
+        values = _product_values(lead, categories[lead.category], description)
         if product is None:
             write[group_id] = Product(owner=merchant, group_id=group_id, **values)
             diffs[lead.item_id].add_new("product", {"created": True})
@@ -155,13 +160,11 @@ def _write_products(
     return all_products
 
 
-def _product_values(item: FeedItem, category: Category | None) -> dict[str, Any]:
-    text = product_text(
-        title=item.title, brand=item.brand, category=item.category, description=item.description
-    )
+def _product_values(item: FeedItem, category: Category | None, description: str) -> dict[str, Any]:
+    text = product_text(title=item.title, brand=item.brand, category=item.category, description=description)
     return {
         "title": item.title,
-        "description": item.description,
+        "description": description,
         "brand": item.brand,
         "category_id": category.pk if category else None,
         "attributes": dict(item.attributes),

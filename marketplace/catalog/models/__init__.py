@@ -1,5 +1,6 @@
 """What is sold, by whom, for how much, and how it got here."""
 
+from marketplace.catalog.models.draft import DescriptionDraft, DescriptionDraftChange
 from marketplace.catalog.models.feed import FeedImport, FeedImportStatusChange, FeedItemChange, FeedRefusal
 from marketplace.catalog.models.feed_source import FeedPull, FeedSource
 from marketplace.catalog.models.hostile import MarkedText, MarkedTextChange, TextExamination
@@ -10,6 +11,8 @@ from marketplace.catalog.models.product import Category, Media, Product, Product
 
 __all__ = [
     "Category",
+    "DescriptionDraft",
+    "DescriptionDraftChange",
     "FeedImport",
     "FeedImportStatusChange",
     "FeedItemChange",

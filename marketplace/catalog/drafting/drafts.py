@@ -1,0 +1,158 @@
+"""Drafts of descriptions: made, published by a member of the merchant, taken back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from agentstore.identity.models import Organization, User
+from agentstore.kit.clock import now
+from agentstore.kit.errors import Conflict, Invalid, NotFound
+from agentstore.kit.text import storable
+from marketplace.catalog.drafting.facts import Facts, describe, facts_of
+from marketplace.catalog.drafting.model import NoDraft, describe_by_model, is_wanted
+from marketplace.catalog.models import DescriptionDraft, DescriptionDraftChange, Product
+from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.texts import product_text, text_hash
+
+LONGEST: Final = 20_000
+Status = DescriptionDraft.Status
+
+
+class DraftIsOver(Conflict):
+    """This draft is no longer in the state that this needs."""
+
+    code = "draft_is_over"
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    text: str
+    source: str
+    note: str = ""
+
+
+def product_of(merchant: Organization, product_id: int) -> Product:
+    """A product that the merchant describes itself. Raises NotFound for others' and unknown ones alike."""
+    found = Product.objects.select_related("category").filter(owner=merchant, pk=product_id).first()
+    if found is None:
+        raise NotFound("There is no such product.")
+    return found
+
+
+def make_draft(*, product_id: int, merchant: Organization, by: User) -> DescriptionDraft:
+    """Draft a description from the product's data; an open draft of it is discarded. Nothing is published.
+
+    By the operator's language model where it is let and answers soundly in time, else by a template. Call it outside a
+    transaction: the model is far away. Raises NotFound.
+    """
+    composed = _compose(facts_of(product_of(merchant, product_id)))
+    with transaction.atomic():
+        product = Product.objects.select_for_update().get(pk=product_id, owner=merchant)
+        for open_draft in DescriptionDraft.objects.filter(product=product, status=Status.DRAFT):
+            _move(open_draft, to=Status.DISCARDED, by=by, reason="another was asked for")
+        draft = DescriptionDraft.objects.create(
+            product=product, drafted=composed.text, source=composed.source, note=composed.note,
+            model_name=settings.MODEL_NAME[:120] if composed.source == DescriptionDraft.Source.MODEL else "",
+        )  # fmt: skip
+        DescriptionDraftChange.objects.create(draft=draft, to_status=draft.status, by=by)
+    return draft
+
+
+def _compose(facts: Facts) -> _Composed:
+    note = ""
+    if is_wanted():
+        try:
+            return _Composed(describe_by_model(facts), DescriptionDraft.Source.MODEL)
+        except NoDraft as none:
+            note = none.message
+    return _Composed(describe(facts), DescriptionDraft.Source.TEMPLATE, note)
+
+
+@transaction.atomic
+def publish_draft(*, draft_id: uuid.UUID, merchant: Organization, text: str, by: User) -> DescriptionDraft:
+    """Make a draft, as the merchant has left its text, the product's description.
+
+    Raises NotFound, Invalid, DraftIsOver.
+    """
+    draft, product = _locked(draft_id, merchant)
+    if draft.status != Status.DRAFT:
+        raise DraftIsOver("This draft is published or discarded already.")
+    text = storable(text).replace("\r\n", "\n").strip()
+    if not text or len(text) > LONGEST:
+        raise Invalid(f"A description has 1 to {LONGEST} characters.")
+    standing = standing_drafts([product]).get(product.pk)
+    draft.text, draft.before = text, product.description
+    draft.fed = standing.fed if standing else product.description
+    _describe(product, text)
+    return _move(draft, to=Status.PUBLISHED, by=by, reason="" if text == draft.drafted else "with changes")
+
+
+@transaction.atomic
+def discard_draft(*, draft_id: uuid.UUID, merchant: Organization, by: User) -> DescriptionDraft:
+    """Let a draft be. Raises NotFound, DraftIsOver."""
+    draft, _ = _locked(draft_id, merchant)
+    if draft.status != Status.DRAFT:
+        raise DraftIsOver("This draft is published or discarded already.")
+    return _move(draft, to=Status.DISCARDED, by=by)
+
+
+@transaction.atomic
+def take_back(*, draft_id: uuid.UUID, merchant: Organization, by: User) -> DescriptionDraft:
+    """Give a product the description that stood before the draft was published.
+
+    Raises NotFound, and DraftIsOver where the description has changed since.
+    """
+    draft, product = _locked(draft_id, merchant)
+    if draft.status != Status.PUBLISHED:
+        raise DraftIsOver("This draft is not published.")
+    if product.description != draft.text:
+        raise DraftIsOver(
+            "The description has changed since.", hint="Change it in your feed, or draft another."
+        )
+    _describe(product, draft.before)
+    return _move(draft, to=Status.UNDONE, by=by)
+
+
+def standing_drafts(products: Collection[Product]) -> dict[int, DescriptionDraft]:
+    """By product, the published draft that is its description now; one query."""
+    published = DescriptionDraft.objects.filter(product__in=products, status=Status.PUBLISHED)
+    described = {product.pk: product.description for product in products}
+    return {
+        draft.product_id: draft
+        for draft in published.order_by("created_at")
+        if draft.text == described[draft.product_id]
+    }
+
+
+def _locked(draft_id: uuid.UUID, merchant: Organization) -> tuple[DescriptionDraft, Product]:
+    found = DescriptionDraft.objects.filter(pk=draft_id, product__owner=merchant).first()
+    if found is None:
+        raise NotFound("There is no such draft.")
+    # The product first, as when a draft is made.
+    product = (
+        Product.objects.select_for_update(of=("self",)).select_related("category").get(pk=found.product_id)
+    )
+    return DescriptionDraft.objects.select_for_update().get(pk=draft_id), product
+
+
+def _describe(product: Product, description: str) -> None:
+    category = product.category.names if product.category else []
+    words = product_text(title=product.title, brand=product.brand, category=category, description=description)
+    product.description, product.text_hash, product.updated_at = description, text_hash(words), now()
+    product.save(update_fields=["description", "text_hash", "updated_at"])
+    announce_products([product.pk])
+
+
+def _move(draft: DescriptionDraft, *, to: str, by: User, reason: str = "") -> DescriptionDraft:
+    DescriptionDraftChange.objects.create(
+        draft=draft, from_status=draft.status, to_status=to, by=by, reason=reason
+    )
+    draft.status = to
+    draft.save(update_fields=["status", "text", "before", "fed"])
+    return draft
