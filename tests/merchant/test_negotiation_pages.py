@@ -8,6 +8,8 @@ from django.urls import reverse
 from agentstore.identity.services import add_member, create_organization
 from marketplace.catalog.models import Category
 from marketplace.shopping.models import NegotiationRule
+from marketplace.shopping.negotiation import Terms
+from marketplace.shopping.negotiation.rules import add_rule
 from tests.orders.world import sell
 
 TERMS = {"off": "10", "step": "5", "rounds": "3", "active": "on"}
@@ -141,8 +143,10 @@ def test_the_offers_page_leads_to_the_simulator(desk, merchant, headphones):
     assert f'value="{headphones.public_id}"' in asked.content.decode()
 
 
-def test_rules_are_paged(desk, merchant):
+def test_rules_are_paged(desk, merchant, mia):
+    terms = Terms(off_ppm=100_000, step_ppm=50_000, rounds=3)
     for number in range(26):
-        sell(merchant, f"Thing {number}", "5")
-        make(desk, merchant, applies_to="offer", item=f"Thing {number}")
+        add_rule(
+            merchant=merchant, target=sell(merchant, f"Thing {number}"), terms=terms, active=True, by=mia
+        )
     assert "Page 1 of 2" in text(desk.get(address("negotiation", merchant.slug)))
