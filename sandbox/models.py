@@ -214,7 +214,7 @@ class Sandbox(models.Model):
         """When a start that has not come to an end is given up: from its beginning, or from its being asked
         for where its host has not come to it.
         """
-        seconds = self.run_spec.start_seconds * 2 + 30
+        seconds = self.run_spec.patience_seconds
         if self.begun_at is None:
             return self.created_at + timedelta(seconds=seconds + QUEUE_SECONDS)
         return self.begun_at + timedelta(seconds=seconds)

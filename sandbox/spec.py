@@ -96,6 +96,11 @@ class RunSpec:
         return cls(**data)
 
     @property
+    def patience_seconds(self) -> float:
+        """How long one start may take in all, the way to its host and its agent's own time included."""
+        return self.start_seconds * 2 + 30
+
+    @property
     def fingerprint(self) -> str:
         """The first 32 hex digits of SHA-256 over the canonical JSON."""
         text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))

@@ -14,8 +14,8 @@ from sandbox import pool
 from sandbox.pool import ClaimedSandbox, Waiting
 from sandbox.spec import RunSpec
 
-# A start that is on its way may take a little longer than its manifest says.
-_START_GRACE = 20.0
+# A start that its worker's death cuts off is begun anew; whether it comes to anything is the platform's to say.
+_STARTS = 2
 _SAY_WAITING_AFTER = 0.4
 Tell = Callable[[str], Awaitable[None]]
 
@@ -55,7 +55,7 @@ async def _within_limits(
 
     async def claim() -> ClaimedSandbox:
         return await pool.aclaim(
-            spec=spec, tenant=tenant, claim_key=key, wait_seconds=spec.start_seconds + _START_GRACE,
+            spec=spec, tenant=tenant, claim_key=key, wait_seconds=_STARTS * spec.patience_seconds,
             place_seconds=settings.SANDBOX_WAIT_SECONDS, on_wait=on_wait,
         )  # fmt: skip
 

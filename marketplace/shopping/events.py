@@ -164,6 +164,7 @@ async def close_client() -> None:
 
 
 _async_clients: WeakKeyDictionary[Any, redis.asyncio.Redis] = WeakKeyDictionary()
+_CONNECTIONS, _PATIENCE_SECONDS = 32, 10
 
 
 def async_client() -> redis.asyncio.Redis:
@@ -171,5 +172,9 @@ def async_client() -> redis.asyncio.Redis:
     loop = asyncio.get_running_loop()
     client = _async_clients.get(loop)
     if client is None:
-        client = _async_clients[loop] = redis.asyncio.Redis.from_url(settings.VALKEY_URL)
+        # A crowd that tells at once waits for a connection: one more than the pool has would lose what is told.
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            settings.VALKEY_URL, max_connections=_CONNECTIONS, timeout=_PATIENCE_SECONDS
+        )
+        client = _async_clients[loop] = redis.asyncio.Redis.from_pool(pool)
     return client

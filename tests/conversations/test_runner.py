@@ -143,7 +143,7 @@ async def test_a_sandbox_by_former_limits_is_replaced(conversation, play, play_w
 async def test_no_place_is_said_honestly(conversation, run_dir, settings, monkeypatch):
     """No host is there: the shopper reads that the store is busy, waits as long as was promised, and is told."""
     settings.SANDBOX_WAIT_SECONDS = 2
-    monkeypatch.setattr(claims, "_START_GRACE", 0.0)
+    monkeypatch.setattr(claims, "_STARTS", 0)
     conversation.version.manifest["resources"]["start_seconds"] = 1
     await in_thread(conversation.version.save)
     started = time.monotonic()
@@ -236,3 +236,11 @@ async def test_a_lease_is_kept_while_all_threads_are_taken(conversation, play, s
             await asyncio.gather(*crowd)
     await asyncio.wait({task}, timeout=10)
     assert await in_thread(lambda: Turn.objects.get(pk=turn.pk).status) == "done"
+
+
+async def test_a_crowd_that_speaks_at_once_is_heard(conversation):
+    words = [str(number) for number in range(300)]
+    await asyncio.gather(
+        *(events.atell(conversation.pk, events.Name.STATUS, message=word) for word in words),
+    )
+    assert sorted(event.data["message"] for event in await told(conversation)) == sorted(words)
