@@ -21,6 +21,7 @@ from sandbox.remote import preface
 from sandbox.remote.door import RemoteDoor, door_to
 from sandbox.remote.server import DoorServer
 from sandbox.spec import RunSpec
+from tests.certificates import self_signed
 from tests.sandbox.conftest import SOME_IMAGE, known_host
 from tests.sandbox.servers import answer, repeating, saying, serving, warm_row
 
@@ -142,6 +143,24 @@ async def test_a_stranger_in_the_servers_place_is_noticed():
     assert failure.code == "host_lost"
     server.close()
     assert got in ([], [b""])
+
+
+async def test_behind_tls_a_door_opens_for_who_knows_the_certificate(settings, tmp_path):
+    sandbox_id = await sandbox()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "other").mkdir()
+    certificate, key = self_signed(tmp_path / "own")
+    others, _ = self_signed(tmp_path / "other")
+    settings.SANDBOX_DOOR_TLS_CERT, settings.SANDBOX_DOOR_TLS_KEY = str(certificate), str(key)
+    async with door_server() as address, serving(socket_path(sandbox_id), saying(answer(b'{"text": "Hi"}'))):
+        door = RemoteDoor(sandbox_id, address)
+        settings.SANDBOX_DOOR_TLS_CA = str(certificate)
+        assert (await invoke(door))[-1] == Done("Hi")
+        assert await in_thread(door.is_answering)
+        for ca in (others, ""):
+            settings.SANDBOX_DOOR_TLS_CA = str(ca)
+            assert (await refused(door)).code == "host_lost"
+            assert not await in_thread(door.is_answering)
 
 
 async def test_callers_are_bounded_in_all_and_per_sandbox(settings):

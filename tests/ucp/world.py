@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import ssl
 import threading
@@ -12,10 +11,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from django.core.cache import cache
 from django.test import Client
 
@@ -23,6 +18,7 @@ from agentstore.identity.services import create_organization
 from marketplace.catalog.models import Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
 from tests.cast import person
+from tests.certificates import self_signed
 from tests.conversations.world import until
 from tests.orders.world import sell
 
@@ -151,30 +147,6 @@ class Web:
     def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
-
-
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """A certificate for localhost and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    today = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (directory / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (directory / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return directory / "certificate.pem", directory / "key.pem"
 
 
 @pytest.fixture
