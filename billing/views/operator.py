@@ -27,7 +27,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     events = UsageEvent.objects.all()
     if status in UsageEvent.Status.values:
         events = events.filter(status=status)
-    page = newest(events, by="occurred_at", cursor=request.GET.get("cursor"))
+    page = newest(events, cursor=request.GET.get("cursor"))
     names = names_of(ref for event in page.items for ref in (event.merchant_ref, event.developer_ref))
     return render(
         request,

@@ -2,131 +2,51 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-import time_machine
-from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
+from hypothesis.stateful import invariant, run_state_machine_as_test
+
+from billing import ledger, verification
+from billing.accounts import (
+    developer_pending,
+    merchant_prepaid,
+    merchant_receivable,
+    merchant_wallet,
+    processor_clearing,
 )
+from billing.models import (
+    DailyClose,
+    Entry,
+    Hold,
+    Journal,
+    MerchantBudget,
+    Statement,
+    StatementLine,
+    StatementPeriod,
+    UsageEvent,
+)
+from billing.statement_rules import sign_of
+from tests.billing.conftest import STUDIO
+from tests.billing.machine import MERCHANTS, PROCESSOR_FEE, Happenings
 
-from agentstore.kit.money import Money
-from billing import budgets, ledger, metering, posting
-from billing.accounts import developer_pending, merchant_receivable, merchant_wallet, processor_clearing
-from billing.errors import RefundExceedsSale
-from billing.models import Hold, MerchantBudget, PriceVersion, UsageEvent
-from billing.pricing import announce_prices, draft_prices
-from billing.sales import SaleLine, post_refund, post_sale
-from tests.billing.conftest import STUDIO, TERMS, at
-
-MERCHANTS = ["org:m1", "org:m2"]
-merchants = st.sampled_from(MERCHANTS)
-cents = st.integers(min_value=1, max_value=2_000_000).map(lambda amount: amount * 10_000)
+OPEN = ["quarantined", "review", "rated"]
+PAID_FROM = ["merchant_receivable", "merchant_prepaid"]
 
 
-class MoneyMachine(RuleBasedStateMachine):
-    """Conversations, orders, refunds, voids, caps, time and replays in any order."""
+def total(rows: QuerySet[Any], field: str = "amount_micros") -> int:
+    return rows.aggregate(total=Sum(field))["total"] or 0
 
-    prices: PriceVersion
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock: datetime = at(5)
-        self.traveller = time_machine.travel(self.clock, tick=False)
-        self.coordinates = self.traveller.start()
-        self.transaction = transaction.atomic()
-        self.transaction.__enter__()
-        self.conversations = 0
-        self.sold: dict[str, tuple[str, int]] = {}
-        self.refunded: dict[str, int] = {}
-        version = draft_prices(name="machine", terms=TERMS, by="test")
-        self.prices = announce_prices(version_id=version.pk, effective_at=at(1), by="test")
+def rounded(merchant: str) -> int:
+    """What rounding to whole cents added to what a merchant owes."""
+    return total(Statement.objects.filter(owner_ref=merchant), "rounding_micros")
 
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.transaction.__exit__(None, None, None)
-        self.traveller.stop()
 
-    @rule(merchant=merchants, cap=st.integers(0, 3_000_000), at_cap=st.sampled_from(["pause", "organic"]))
-    def set_cap(self, merchant: str, cap: int, at_cap: str) -> None:
-        budgets.set_budget(merchant_ref=merchant, cap=Money(cap, "USD"), at_cap=at_cap, by="test")
-
-    @rule(merchant=merchants, category=st.sampled_from(["electronics", "toys"]), again=st.booleans())
-    def converse(self, merchant: str, category: str, again: bool) -> None:
-        if not again:
-            self.conversations += 1
-        metering.meter_ppcv(
-            conversation_ref=f"c{self.conversations}",
-            merchant_ref=merchant,
-            developer_ref=STUDIO,
-            category=category,
-            price_version_id=self.prices.pk,
-            occurred_at=self.clock,
-        )
-
-    @rule(merchant=merchants, amount=cents, by_agent=st.booleans())
-    def sell(self, merchant: str, amount: int, by_agent: bool) -> None:
-        line = f"line:{len(self.sold)}"
-        self.sold[line] = (merchant, amount)
-        for _ in range(2):
-            post_sale(
-                order_ref=line,
-                payment_ref=f"pi:{line}",
-                lines=[SaleLine(line, merchant, Money(amount, "USD"))],
-                fee=Money(300_000, "USD"),
-            )
-            if by_agent:
-                metering.meter_agent_tax(
-                    line_ref=line,
-                    conversation_ref="c",
-                    merchant_ref=merchant,
-                    developer_ref=STUDIO,
-                    category="grocery",
-                    price_version_id=self.prices.pk,
-                    amount=Money(amount, "USD"),
-                    occurred_at=self.clock,
-                )
-
-    @precondition(lambda self: self.sold)
-    @rule(data=st.data())
-    def refund(self, data: st.DataObject) -> None:
-        line = data.draw(st.sampled_from(sorted(self.sold)))
-        merchant, amount = self.sold[line]
-        before = self.refunded.get(line, 0)
-        part = Money(data.draw(st.integers(1, amount)), "USD")
-        ref = f"{line}:{before}"
-        if before + part.micros > amount:
-            with pytest.raises(RefundExceedsSale), transaction.atomic():
-                post_refund(refund_ref=ref, order_ref=line, lines=[SaleLine(line, merchant, part)])
-            return
-        for _ in range(2):
-            post_refund(refund_ref=ref, order_ref=line, lines=[SaleLine(line, merchant, part)])
-            metering.reverse_agent_tax(line_ref=line, refunded=part, refund_ref=ref)
-        self.refunded[line] = before + part.micros
-
-    @rule(data=st.data())
-    def void(self, data: st.DataObject) -> None:
-        ids = list(UsageEvent.objects.filter(kind="ppcv").order_by("pk").values_list("pk", flat=True))
-        if ids:
-            metering.void_ppcv(event_id=data.draw(st.sampled_from(ids)), reason="fraud", by="test")
-
-    @rule(minutes=st.sampled_from([1, 9, 60 * 24 * 20]))
-    def time_passes(self, minutes: int) -> None:
-        self.clock += timedelta(minutes=minutes)
-        self.coordinates.move_to(self.clock)
-
-    @rule()
-    def post(self) -> None:
-        posting.post_due_events(limit=3)
-        ledger.roll_up()
+class MoneyMachine(Happenings):
+    """The promises."""
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -134,36 +54,91 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @invariant()
     def caps_are_the_sum_of_their_holds_and_ppcv_never_passes_them(self) -> None:
-        for budget in MerchantBudget.objects.all():
-            holds = Hold.objects.filter(budget=budget, released_at=None).aggregate(total=Sum("amount_micros"))
-            assert budget.spent_micros == (holds["total"] or 0)
-            highest = (
-                max(change.cap_micros for change in budget.changes.all()) if budget.changes.exists() else None
+        for budget in MerchantBudget.objects.prefetch_related("changes", "days"):
+            days = list(budget.days.all())
+            held = total(Hold.objects.filter(budget=budget, released_at=None))
+            assert budget.spent_micros == held == sum(day.spent_micros for day in days)
+            assert budget.spent_micros <= max(change.cap_micros for change in budget.changes.all())
+            caps = [change.day_cap_micros for change in budget.changes.all()]
+            highest = max((cap for cap in caps if cap is not None), default=0)
+            assert None in caps or all(day.spent_micros <= highest for day in days)
+
+    @invariant()
+    def nobody_spends_what_was_not_paid_in(self) -> None:
+        for merchant in MERCHANTS:
+            balance = -ledger.balance(merchant_prepaid(merchant, "USD")).micros
+            prepaid = UsageEvent.objects.filter(merchant_ref=merchant, kind="ppcv", funding="prepaid")
+            assert balance - total(prepaid.filter(status__in=OPEN)) >= 0
+            assert balance == self.paid_in[merchant] - total(prepaid.filter(status="posted"))
+
+    @invariant()
+    def nobody_owes_more_than_it_ever_was_allowed(self) -> None:
+        for merchant in MERCHANTS:
+            owed = ledger.balance(merchant_receivable(merchant, "USD")).micros - rounded(merchant)
+            held = UsageEvent.objects.filter(
+                merchant_ref=merchant, kind="ppcv", funding="postpaid", status__in=OPEN
             )
-            assert budget.spent_micros <= (budget.cap_micros if highest is None else highest)
+            assert owed + total(held) <= self.most_allowed[merchant]
 
     @invariant()
     def the_ledger_is_the_sum_of_the_events(self) -> None:
         posted = UsageEvent.objects.filter(status__in=["posted", "reversed"])
         tax = posted.filter(kind__in=["agent_tax", "tax_reversal"])
         ppcv = posted.filter(kind="ppcv", status="posted")
-        share = sum(events.aggregate(x=Sum("developer_share_micros"))["x"] or 0 for events in (tax, ppcv))
+        share = total(tax, "developer_share_micros") + total(ppcv, "developer_share_micros")
         assert ledger.balance(developer_pending(STUDIO, "USD")).micros == -share
         for merchant in MERCHANTS:
-            fees = ppcv.filter(merchant_ref=merchant).aggregate(x=Sum("amount_micros"))["x"] or 0
-            assert ledger.balance(merchant_receivable(merchant, "USD")).micros == fees
-            taxes = tax.filter(merchant_ref=merchant).aggregate(x=Sum("amount_micros"))["x"] or 0
-            sales = sum(
-                amount - self.refunded.get(line, 0)
-                for line, (who, amount) in self.sold.items()
-                if who == merchant
-            )
-            assert ledger.balance(merchant_wallet(merchant, "USD")).micros == taxes - sales
+            owed = total(ppcv.filter(merchant_ref=merchant, funding="postpaid")) + rounded(merchant)
+            assert ledger.balance(merchant_receivable(merchant, "USD")).micros == owed
+            taxes = total(tax.filter(merchant_ref=merchant))
+            assert ledger.balance(merchant_wallet(merchant, "USD")).micros == taxes - self.earned(merchant)
+
+    @invariant()
+    def statements_are_the_sum_of_the_events_that_are_on_one(self) -> None:
+        """By the events' own amounts, each in one closed month: late ones, reversals and refunds included."""
+        last = StatementPeriod.objects.last()
+        if last is None:
+            return
+        lines = StatementLine.objects.filter(statement__owner_ref__in=[*MERCHANTS, STUDIO])
+        fees = lines.filter(kind__in=["ppcv", "ppcv_reversal"], account_kind__in=PAID_FROM)
+        shares = lines.filter(account_kind="developer_pending")
+        on_one = {"journal__xid__lt": last.mark, "journal__occurred_at__lt": last.ends_at}
+        events = UsageEvent.objects.filter(**on_one)
+        taken_back = Journal.objects.filter(
+            kind="ppcv_reversal", xid__lt=last.mark, occurred_at__lt=last.ends_at
+        ).values("reverses")
+        back = UsageEvent.objects.filter(journal__in=taken_back)
+        ppcv = events.filter(kind="ppcv")
+        assert total(fees, "exact_micros") == total(ppcv) - total(back)
+        assert total(shares, "exact_micros") == total(events, "developer_share_micros") - total(
+            back, "developer_share_micros"
+        )
+        covered = Entry.objects.filter(
+            xid__lt=last.mark,
+            journal__occurred_at__lt=last.ends_at,
+            account__owner_ref__in=[*MERCHANTS, STUDIO],
+        ).exclude(journal__kind="statement_rounding")
+        for kind in covered.values_list("account__kind", flat=True).distinct():
+            moved = total(covered.filter(account__kind=kind), "amount")
+            assert total(lines.filter(account_kind=kind), "exact_micros") == sign_of(kind) * moved
+
+    @invariant()
+    def a_conversation_is_billed_by_the_prices_that_it_was_opened_with(self) -> None:
+        for event in UsageEvent.objects.filter(kind="ppcv").select_related("price_version"):
+            assert event.price_version_id == self.conversations[event.conversation_ref]
+            assert event.amount_micros == event.price_version.ppcv(event.category).micros
+
+    @invariant()
+    def a_flagged_fee_is_not_posted_before_somebody_looked(self) -> None:
+        for event in UsageEvent.objects.filter(kind="ppcv", status="posted", flags__isnull=False).distinct():
+            by = set(event.changes.filter(status="rated").values_list("by", flat=True))
+            assert by == {"test"}
 
     @invariant()
     def the_processor_holds_what_was_paid_less_its_fees(self) -> None:
         paid = sum(amount for _, amount in self.sold.values()) - sum(self.refunded.values())
-        expected = paid - 300_000 * len(self.sold)
+        paid += sum(self.paid_in.values())
+        expected = paid - PROCESSOR_FEE * (len(self.sold) + self.top_ups)
         assert ledger.balance(processor_clearing("USD")).micros == expected
 
     @invariant()
@@ -176,15 +151,31 @@ class MoneyMachine(RuleBasedStateMachine):
                 assert not left["fee"]
                 assert not left["share"]
 
+    @invariant()
+    def what_was_closed_stays_as_it_was(self) -> None:
+        noted = DailyClose.objects.order_by("day").last()
+        assert verification.verify_books(head=noted.hex if noted else "") == []
 
-@pytest.mark.django_db
-def test_money_is_conserved_whatever_happens():
+
+def live(*, examples: int, steps: int) -> None:
     run_state_machine_as_test(
         MoneyMachine,
         settings=settings(
-            max_examples=15,
-            stateful_step_count=20,
+            max_examples=examples,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_money_is_conserved_whatever_happens():
+    live(examples=6, steps=25)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.django_db(transaction=True)
+def test_money_is_conserved_for_a_long_time():
+    live(examples=300, steps=60)

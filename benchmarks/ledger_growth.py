@@ -1,0 +1,141 @@
+"""Books of millions of events, made by SQL in the order of their days, and the pages over them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentstore.identity.models import Organization, User
+    from billing.models import PriceVersion
+
+DAYS = 60
+VISITS = 20
+
+# What posting would have left of so many events on one day: journal, three entries, event. The ledger's triggers check
+# all of it. The tables that only history reads (holds, status rows) are left out.
+_GROW = """
+WITH made AS MATERIALIZED (
+    SELECT n, at, ((lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
+           || substr(md5(n::text || at::text), 1, 3) || '8' || substr(md5(at::text || n::text), 1, 15)))::uuid AS id
+    FROM (SELECT n, %(day)s::timestamptz + n * interval '1 day' / %(count)s AS at
+          FROM generate_series(0, %(count)s - 1) AS n) AS t
+), journals AS (
+    INSERT INTO billing_journal
+        (id, idempotency_key, kind, occurred_at, posted_at, price_version_id, memo, content_sha256)
+    SELECT id, 'grown:' || id, 'ppcv', at, at, %(prices)s, '', '' FROM made RETURNING id
+), entries AS (
+    INSERT INTO billing_entry (journal_id, leg, account_id, amount)
+    SELECT made.id, leg, CASE leg WHEN 1 THEN (%(merchants)s::bigint[])[1 + n %% 200] WHEN 2 THEN %(revenue)s
+           ELSE (%(studios)s::bigint[])[1 + n %% 50] END, amount
+    FROM made JOIN journals ON journals.id = made.id,
+         (VALUES (1::smallint, 250000), (2::smallint, -75000), (3::smallint, -175000)) AS legs(leg, amount)
+)
+INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, buyer_ref,
+    line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros, funding,
+    status, occurred_at, recorded_at, due_at, journal_id)
+SELECT made.id, 'grown:' || made.id, 'ppcv', made.id::text, (%(merchant_refs)s::text[])[1 + n %% 200],
+    (%(studio_refs)s::text[])[1 + n %% 50], '', '', 'electronics', %(prices)s, 'USD', 0, 250000, 175000, 'postpaid',
+    'posted', at, at, at, made.id
+FROM made
+"""
+
+
+def grow(prices: PriceVersion, *, events: int) -> tuple[Organization, Organization, User]:
+    """So many more events over the last days; a merchant, a studio and an operator who look at them."""
+    from django.db import connection
+
+    from agentstore.identity.models import Organization, User
+    from agentstore.identity.services import create_organization
+    from billing.accounts import developer_pending, merchant_receivable, open_accounts, platform_revenue
+    from billing.periods import day_of, start_of
+
+    people = [User.objects.create_user(f"{name}@example.com", name=name) for name in ("mia", "alice")]
+    operator = User.objects.create_user("olivia@example.com", is_staff=True)
+    merchant = create_organization(kind=Organization.Kind.MERCHANT, name="Audio Haus", owner=people[0])
+    studio = create_organization(kind=Organization.Kind.DEVELOPER, name="Northwind", owner=people[1])
+    merchants = [merchant.ref, *(f"org:m{number}" for number in range(1, 200))]
+    studios = [studio.ref, *(f"org:d{number}" for number in range(1, 50))]
+    receivables = [merchant_receivable(ref, "USD") for ref in merchants]
+    pending = [developer_pending(ref, "USD") for ref in studios]
+    accounts = open_accounts([*receivables, *pending, platform_revenue("USD")])
+    today = day_of(datetime.now(UTC))
+    for number in range(DAYS):
+        count = events * (number + 1) // DAYS - events * number // DAYS
+        if count <= 0:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _GROW,
+                {
+                    "day": start_of(today - timedelta(days=DAYS - number)),
+                    "count": count,
+                    "prices": prices.pk,
+                    "merchants": [accounts[key] for key in receivables],
+                    "studios": [accounts[key] for key in pending],
+                    "revenue": accounts[platform_revenue("USD")],
+                    "merchant_refs": merchants,
+                    "studio_refs": studios,
+                },
+            )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE billing_entry, billing_journal, billing_usageevent")
+    return merchant, studio, operator
+
+
+def visit_pages(merchant: Organization, studio: Organization, operator: User) -> Iterator[tuple[str, float]]:
+    """Each page's name and the 95th percentile of its time in milliseconds, from request to rendered answer."""
+    from django.test import Client
+    from django.urls import reverse
+
+    from agentstore.identity.models import User
+    from billing.models import Account
+
+    largest = Account.objects.get(kind=Account.Kind.PLATFORM_REVENUE)
+    pages = {
+        "operator's billing page": (operator, reverse("billing:operator")),
+        "ledger page": (operator, reverse("billing:ledger")),
+        "trial balance of a past day": (
+            operator,
+            f"{reverse('billing:ledger')}?day={date.today() - timedelta(days=30)}",
+        ),
+        "page of the largest account": (operator, reverse("billing:account", args=[largest.pk])),
+        "merchant's billing page": (
+            User.objects.get(email="mia@example.com"),
+            reverse("billing:merchant", args=[merchant.slug]),
+        ),
+        "developer's earnings page": (
+            User.objects.get(email="alice@example.com"),
+            reverse("billing:earnings", args=[studio.slug]),
+        ),
+    }
+    for name, (person, url) in pages.items():
+        client = Client()
+        client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        times = []
+        for _ in range(VISITS):
+            start = time.perf_counter()
+            answer = client.get(url)
+            times.append(1000 * (time.perf_counter() - start))
+            assert answer.status_code == 200, f"{url} answered {answer.status_code}"
+        yield name, statistics.quantiles(times[1:], n=20)[-1]
+
+
+def close_a_day() -> tuple[int, float]:
+    """Hash one day in the middle as its close would: how many journals, in how many seconds."""
+    from django.db import connection
+
+    from billing.closing import read_digest
+    from billing.models import DailyClose
+    from billing.periods import day_of
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+        horizon = int(cursor.fetchone()[0])
+    day = day_of(datetime.now(UTC)) - timedelta(days=DAYS // 2)
+    start = time.perf_counter()
+    _, journals = read_digest(DailyClose(day=day, horizon=horizon))
+    return journals, time.perf_counter() - start
