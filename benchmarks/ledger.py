@@ -58,7 +58,7 @@ def post_by_two(limit: int) -> None:
 
     # Neither a connection nor the pool's threads outlive a fork.
     connection.close()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's alone
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=post_all, args=(limit,)) for _ in range(2)]
     for worker in workers:

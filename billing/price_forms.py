@@ -57,13 +57,18 @@ else:
 class _CategoryTermsFormSet(_TermsFormSet):
     """The default first, then the categories that have fees of their own, then room for more."""
 
+    def add_fields(self, form: CategoryTermsForm, index: int | None) -> None:
+        """The default needs all its fees."""
+        super().add_fields(form, index)
+        if index == 0:
+            for kind in _Kind:
+                form.fields[kind.value].required = True
+
     def clean(self) -> None:
-        """The default is whole, each category is named once."""
+        """Each category is named once, and no fee is without one."""
         if any(self.errors):
             return
-        first, *others = self.forms
-        if not all(first.cleaned_data.get(kind.value) is not None for kind in _Kind):
-            raise forms.ValidationError("The default needs all three fees.")
+        others = self.forms[1:]
         names = [form.cleaned_data.get("category", "").strip() for form in others if form.has_changed()]
         filled = [name for name in names if name]
         if len(set(filled)) != len(filled):

@@ -35,6 +35,12 @@ _CHECKS = {
         LEFT JOIN billing_journal j ON j.id = e.journal_id LEFT JOIN billing_account a ON a.id = e.account_id
         WHERE j.id IS NULL OR a.id IS NULL
     """,
+    # Roll-up, closes and statements compare transaction ids, which begin anew in a server that a dump was read into.
+    "transactions": """
+        SELECT 'entry ' || e.id || ' is of transaction ' || e.xid || ', which is yet to come' FROM billing_entry e
+        WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot())
+          AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()
+    """,
     "content": """
         SELECT 'journal ' || j.id || ' (' || j.idempotency_key || ') is not what was posted'
         FROM billing_journal j

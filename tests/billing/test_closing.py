@@ -140,6 +140,7 @@ def close_some(number: int) -> list[DailyClose]:
         ("UPDATE billing_journal SET occurred_at = now() WHERE id = {journal}", {"chain"}),
         ("DELETE FROM billing_journal WHERE id = {journal}", {"references", "chain"}),
         ("UPDATE billing_dailyclose SET digest = sha256('x') WHERE day = '2026-11-01'", {"chain"}),
+        ("UPDATE billing_entry SET xid = '4611686018427387904' WHERE leg = 1", {"transactions"}),
         ("UPDATE billing_balancerollup SET debit_micros = debit_micros + 1", {"roll-up", "days"}),
     ],
 )

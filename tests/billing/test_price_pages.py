@@ -60,7 +60,7 @@ def test_an_operator_drafts_looks_changes_and_announces(client, olivia, business
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"form-0-ppcv": ""}, "all three fees"),
+        ({"form-0-ppcv": ""}, "This field is required"),
         ({"form-0-agent_tax": "20.0001"}, "20"),
         ({"form-0-ppcv": "-1"}, "greater than or equal to 0"),
         ({"form-2-category": "toys", "form-2-ppcv": "1"}, "named twice"),
