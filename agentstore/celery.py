@@ -40,6 +40,10 @@ BEAT = [
     ("billing.tasks.tell_of_prices", 60),
     ("billing.tasks.send_notices", 20),
     ("billing.tasks.forget_tallies", 86_400),
+    ("billing.tasks.remind_overdue_invoices", 3600),
+    ("billing.tasks.settle_earnings", 3600),
+    ("billing.tasks.prepare_payouts", 3600),
+    ("billing.tasks.send_prepared_payouts", 300),
     ("billing.tasks.close_due_days", 600),
 ]
 

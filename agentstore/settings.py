@@ -252,6 +252,8 @@ REHEARSAL_TASK = "marketplace.shopping.tasks.rehearse_submission"
 PROCESSOR_REFERENCE_TASKS = {"topup:": "billing.tasks.settle_top_up_event"}
 PROCESSOR_EVENT_TASKS = {
     "invoice.": "billing.tasks.settle_invoice_event",
+    "payout.": "billing.tasks.settle_payout_event",
+    "account.": "billing.tasks.settle_account_event",
     "payment_intent.": "marketplace.shopping.tasks.settle_payment_event",
     "charge.": "marketplace.shopping.tasks.settle_payment_event",
     "refund.": "marketplace.shopping.tasks.settle_payment_event",
@@ -331,6 +333,8 @@ INVOICE_TAX = env.bool("INVOICE_TAX", True)
 FRAUD_BUYER_CONVERSATIONS = env.int("FRAUD_BUYER_CONVERSATIONS", 10)
 FRAUD_VELOCITY = env.int("FRAUD_VELOCITY", 1000)
 FRAUD_INSTANT_SECONDS = env.int("FRAUD_INSTANT_SECONDS", 3)
+# Less than this, in the currency's minor unit, is not paid out to a developer and rolls over.
+PAYOUT_MINIMUM_MINOR = env.int("PAYOUT_MINIMUM_MINOR", 2500)
 RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 
 # Model server for agents: anything OpenAI-compatible; nothing depends on its being there.

@@ -107,3 +107,33 @@ class BillingPartyForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic
         if len(country) != 2 or not country.isascii() or not country.isalpha():
             raise forms.ValidationError("Write the country as two letters, such as DE.")
         return country
+
+
+class DisputeForm(forms.Form):
+    """What is wrong with a charge."""
+
+    reason = forms.CharField(
+        max_length=2000, widget=forms.Textarea(attrs={"rows": 4}), label="What is wrong with it?"
+    )
+
+
+class VerdictForm(forms.Form):
+    """Why a disputed charge is credited or stands."""
+
+    note = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        label="Why",
+        help_text="The merchant reads this.",
+    )
+
+
+class PayoutCountryForm(forms.Form):
+    """Where a studio is, which decides what the processor asks of it."""
+
+    country = forms.CharField(
+        min_length=2,
+        max_length=2,
+        label="Country",
+        help_text="Two letters, such as DE. It can't be changed later.",
+    )

@@ -23,6 +23,7 @@ from billing.journals import tax_journal, tax_return_journal
 from billing.ledger import post_many, reverse
 from billing.models import Hold, UsageEvent
 from billing.pricing import fixed_terms
+from billing.standing import is_suspended
 
 Status = UsageEvent.Status
 
@@ -77,7 +78,7 @@ def meter_ppcv(
         return _already(earlier)
     fee = fees.ppcv_fee(prices, category)
     zero = Money(0, prices.currency)
-    if not fee.total:
+    if not fee.total or is_suspended(merchant_ref):
         return PpcvOutcome("organic", zero, zero)
     taken = budgets.take(
         merchant_ref=merchant_ref, currency=prices.currency, occurred_at=occurred_at, micros=fee.total

@@ -24,7 +24,7 @@ WORDS = {
     "tax_reversal": "Agent tax returned",
     "sale": "Orders",
     "refund": "Refunds",
-    "dispute": "Disputed payments",
+    "dispute_lost": "Disputed payments",
     "invoice_tax": "Tax on an invoice",
     "invoice_paid": "Invoice paid",
     "invoice_written_off": "Invoice written off",

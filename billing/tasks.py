@@ -6,10 +6,15 @@ from celery import shared_task
 
 from billing import (
     closing,
+    disputes,
+    dunning,
+    earnings,
     fraud,
     invoices,
     ledger,
     notices,
+    payout_accounts,
+    payouts,
     posting,
     price_notices,
     pricing,
@@ -57,8 +62,8 @@ def close_due_months() -> int:
 
 @shared_task
 def issue_prepared_invoices() -> int:
-    """Issue invoices that are not at the processor yet."""
-    return invoices.issue_prepared()
+    """Issue invoices and credit notes that are not at the processor yet."""
+    return invoices.issue_prepared() + disputes.issue_credit_notes()
 
 
 @shared_task
@@ -89,3 +94,39 @@ def forget_tallies() -> int:
 def settle_top_up_event(event_id: int) -> None:
     """Do what a processor's event about a top-up asks for."""
     topups.settle_event(event_id=event_id)
+
+
+@shared_task
+def remind_overdue_invoices() -> int:
+    """Take the reminders' steps that are due."""
+    return dunning.remind_overdue()
+
+
+@shared_task
+def settle_earnings() -> int:
+    """Release what is mature, take back what is owed, end reserves."""
+    return earnings.release_due()
+
+
+@shared_task
+def prepare_payouts() -> int:
+    """Prepare this month's payouts."""
+    return payouts.prepare_due()
+
+
+@shared_task
+def send_prepared_payouts() -> int:
+    """Send what is prepared, bring back what failed."""
+    return payouts.send_prepared()
+
+
+@shared_task
+def settle_payout_event(event_id: int) -> None:
+    """Note what a bank said of a payout."""
+    payouts.settle_payout_event(event_id=event_id)
+
+
+@shared_task
+def settle_account_event(event_id: int) -> None:
+    """Note how a connected account stands."""
+    payout_accounts.settle_account_event(event_id=event_id)

@@ -3,12 +3,14 @@ from django.urls import URLPattern, URLResolver, path
 from billing.views import (
     balance,
     developer,
+    disputes,
     fees,
     ledger,
     merchant,
     operator,
     prices,
     review,
+    settling,
     statements,
     webhooks,
 )
@@ -35,6 +37,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("merchant/<slug:slug>/billing/balance/", balance.balance, name="balance"),
     path("merchant/<slug:slug>/billing/balance/pay-in/", balance.pay_in, name="pay_in"),
     path("developer/<slug:slug>/earnings/", developer.earnings, name="earnings"),
+    path("developer/<slug:slug>/earnings/payouts/", developer.payout_country, name="payout_country"),
+    path("developer/<slug:slug>/earnings/onboarding/", developer.onboarding, name="onboarding"),
+    path("developer/<slug:slug>/earnings/onboarded/", developer.onboarded, name="onboarded"),
+    path("merchant/<slug:slug>/billing/charges/<uuid:event_id>/dispute/", disputes.dispute, name="dispute"),
+    path("operator/billing/disputes/", disputes.queue, name="disputes"),
+    path("operator/billing/disputes/<uuid:dispute_id>/", disputes.decide, name="decide_dispute"),
+    path("operator/billing/invoices/", settling.invoices, name="invoices"),
+    path("operator/billing/invoices/<uuid:invoice_id>/write-off/", settling.write_off, name="write_off"),
+    path("operator/billing/payouts/", settling.payout_list, name="payouts"),
+    path("operator/billing/payouts/hold/", settling.hold, name="payout_hold"),
     *(
         path(f"{kind}/<slug:slug>/statements/{rest}", view, {"kind": kind}, name=f"{kind}_{name}")
         for kind in ("merchant", "developer")

@@ -14,6 +14,7 @@ from billing.models.invoices import (
 )
 from billing.models.ledger import Account, BalanceRollup, Entry, Journal, RollupMark
 from billing.models.notices import Notice
+from billing.models.payouts import EarningRelease, Payout, PayoutAccount, PayoutChange, PayoutHold
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
@@ -31,6 +32,7 @@ __all__ = [
     "DailyClose",
     "DayTotal",
     "DunningStep",
+    "EarningRelease",
     "Entry",
     "FundingChange",
     "Hold",
@@ -41,6 +43,10 @@ __all__ = [
     "MerchantBudget",
     "MerchantFunding",
     "Notice",
+    "Payout",
+    "PayoutAccount",
+    "PayoutChange",
+    "PayoutHold",
     "PriceRule",
     "PriceVersion",
     "PriceVersionChange",

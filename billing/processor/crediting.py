@@ -38,13 +38,20 @@ def credit_lines(
             line.id: line
             for line in client().v1.invoices.line_items.list(invoice_id, {"limit": 100}).auto_paging_iter()
         }
-        wanted = {ids[line_ref]: amount.minor for line_ref, amount in amounts.items()}
-        total = sum(minor + _tax_part(lines[id_], minor) for id_, minor in wanted.items())
-        after_payment = max(0, total - invoice.amount_remaining)
+        credited: dict[str, int] = {}
         earlier = client().v1.credit_notes.list({"invoice": invoice_id, "limit": 100})
         for note in earlier.auto_paging_iter():
             if reference_of(note) == reference:
                 return _note(note)
+            for credited_line in note.lines.data:
+                of = str(credited_line.invoice_line_item)
+                taxes = sum(tax.amount for tax in credited_line.taxes or [])
+                credited[of] = credited.get(of, 0) + taxes
+        wanted = {ids[line_ref]: amount.minor for line_ref, amount in amounts.items()}
+        total = sum(
+            minor + _tax_part(lines[id_], minor, credited.get(id_, 0)) for id_, minor in wanted.items()
+        )
+        after_payment = max(0, total - invoice.amount_remaining)
         parameters: stripe.params.CreditNoteCreateParams = {
             "invoice": invoice_id,
             "lines": [
@@ -61,11 +68,12 @@ def credit_lines(
     return _note(note)
 
 
-def _tax_part(line: stripe.InvoiceLineItem, minor: int) -> int:
-    """The tax on a part of a line, each tax rounded once."""
+def _tax_part(line: stripe.InvoiceLineItem, minor: int, credited: int) -> int:
+    """The tax on a part of a line, rounded once, and never more than is left of it."""
     if not line.amount:
         return 0
-    return sum(half_even(tax.amount * minor, line.amount) for tax in line.taxes or [])
+    tax = sum(tax.amount for tax in line.taxes or [])
+    return min(tax - credited, half_even(tax * minor, line.amount))
 
 
 def _note(note: stripe.CreditNote) -> ProcessorCreditNote:

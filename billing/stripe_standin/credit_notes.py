@@ -102,7 +102,8 @@ def _line(call: Call, given: Any, by_id: dict[str, Object]) -> Object:
     parts = []
     for tax in of["taxes"]:
         part = dict(tax)
-        part["amount"] = half_even(tax["amount"] * amount, of["amount"])
+        left = tax["amount"] - _tax_credited(call, of)
+        part["amount"] = min(left, half_even(tax["amount"] * amount, of["amount"]))
         part["taxable_amount"] = amount if tax["taxable_amount"] else 0
         parts.append(part)
     return {
@@ -123,6 +124,18 @@ def _line(call: Call, given: Any, by_id: dict[str, Object]) -> Object:
         "unit_amount": None,
         "unit_amount_decimal": None,
     }
+
+
+def _tax_credited(call: Call, line: Object) -> int:
+    """The tax of an invoice's line that earlier credit notes gave back; never more than it was."""
+    earlier = [note["lines"]["data"] for note in call.store.every(KIND, invoice=line["invoice"])]
+    return sum(
+        tax["amount"]
+        for lines in earlier
+        for it in lines
+        if it["invoice_line_item"] == line["id"]
+        for tax in it["taxes"]
+    )
 
 
 def _split(call: Call, invoice: Object, total: int) -> tuple[int, int]:

@@ -19,7 +19,19 @@ from billing.models import Account, DailyClose, Journal
 from billing.names import names_of
 from billing.paging import PER_PAGE, newest
 
-KINDS = ("sale", "processor_fee", "refund", "ppcv", "ppcv_reversal", "agent_tax", "tax_reversal")
+KINDS = (
+    *("sale", "processor_fee", "refund", "dispute", "dispute_won", "dispute_lost"),
+    *("ppcv", "ppcv_reversal", "agent_tax", "tax_reversal", "top_up"),
+    *(
+        "statement_rounding",
+        "invoice_tax",
+        "invoice_paid",
+        "invoice_written_off",
+        "credit_note",
+        "credit_note_tax",
+    ),
+    *("earning_release", "reserve_release", "clawback", "payout", "payout_reversal"),
+)
 
 
 @require_GET

@@ -19,12 +19,14 @@ from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
 from billing import metering, sales, webhooks
 from billing.models import WebhookEvent
+from billing.processor.disputes import ProcessorDispute
 from billing.processor.payments import Payment, retrieve_payment
 from billing.webhooks import ProcessorEvent
 from marketplace.catalog.stock import buy_reserved
 from marketplace.ranking.conversions import record_conversion, reverse_conversion
 from marketplace.shopping.attribution import attribute_lines
 from marketplace.shopping.carts import take_out_bought
+from marketplace.shopping.chargebacks import dispute_now, settle_dispute
 from marketplace.shopping.checkouts import close_checkout, move_checkout
 from marketplace.shopping.models import Attribution, Checkout, Order, OrderLine, Refund
 from marketplace.shopping.orders import move_order
@@ -44,7 +46,8 @@ class AmountMismatch(Conflict):
 
 def settle_event(*, event_id: int) -> None:
     """Do what an event asks for, once. Raises when it cannot be done now; the inbox hands it out again."""
-    payment = _payment_now(event_id)
+    dispute = dispute_now(event_id)
+    payment = retrieve_payment(payment_id=dispute.payment_id) if dispute else _payment_now(event_id)
     with webhooks.handle(event_id) as event:
         if event is None:
             return
@@ -52,6 +55,8 @@ def settle_event(*, event_id: int) -> None:
             checkout_id = _named(event, CHECKOUT)
             if checkout_id is not None and Checkout.objects.filter(pk=checkout_id).exists():
                 _settle_payment_event(event, checkout_id, payment)
+        elif dispute is not None:
+            _settle_dispute_event(event, dispute, payment)
         elif event.type.startswith("refund."):
             refund_id = _named(event, REFUND)
             if refund_id is not None and Refund.objects.filter(pk=refund_id).exists():
@@ -93,7 +98,7 @@ def _payment_now(event_id: int) -> Payment | None:
     return retrieve_payment(payment_id=str(row.payload["data"]["object"]["id"]))
 
 
-def _named(event: ProcessorEvent, prefix: str) -> uuid.UUID | None:
+def _named(event: ProcessorEvent | Payment, prefix: str) -> uuid.UUID | None:
     """The id in our own reference, None where the object is not ours or of another kind."""
     if not event.reference.startswith(prefix):
         return None
@@ -101,6 +106,24 @@ def _named(event: ProcessorEvent, prefix: str) -> uuid.UUID | None:
         return uuid.UUID(event.reference.removeprefix(prefix))
     except ValueError:
         return None
+
+
+def _settle_dispute_event(event: ProcessorEvent, dispute: ProcessorDispute, payment: Payment | None) -> None:
+    """A bank can only take back what was paid: an event that overtook the payment's settles that first."""
+    checkout_id = _named(payment, CHECKOUT) if payment is not None else None
+    if payment is None or checkout_id is None or not Checkout.objects.filter(pk=checkout_id).exists():
+        logger.error(
+            "a dispute of a payment that is not ours", dispute=dispute.id, payment=dispute.payment_id
+        )
+        return
+    settle_checkout(
+        checkout_id=checkout_id,
+        payment_ref=payment.id,
+        amount=payment.received,
+        fee=payment.fee,
+        paid_at=event.created_at,
+    )
+    settle_dispute(dispute, checkout_id=checkout_id)
 
 
 def _settle_payment_event(event: ProcessorEvent, checkout_id: uuid.UUID, payment: Payment | None) -> None:

@@ -18,7 +18,7 @@ def execute(page: str, **given: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("page", ["statements"])
+@pytest.mark.parametrize("page", ["statements", "payouts"])
 def test_the_example_with_months_is_true(page, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0
     execute(page)

@@ -48,14 +48,14 @@ DOT_CLASSES = {
 STATUS_TONES = {
     "neutral": "archived cancelled closed draft ended expired inactive none organic paused retired stopped "
     "withdrawn",
-    "info": "building candidate checking created held in_review new open pending processing queued "
-    "received review running scheduled starting submitted validating waiting warming",
+    "info": "building candidate checking created held in_review new open pending prepared processing queued "
+    "received review running scheduled sent starting submitted validating waiting warming",
     "success": "accepted active approved available claimed completed connected done fulfilled listed live paid "
-    "passed posted published ready settled succeeded up verified warm",
+    "passed posted published ready settled succeeded up upheld verified warm",
     "warning": "attention draining late partial partially_refunded quarantined refunded requires_action returned "
     "stale suspended unbilled",
     "error": "blocked broken canceled_by_processor dead disputed error failed lost overdue refused rejected "
-    "reversed",
+    "reversed uncollectible",
 }
 _TONE_OF = {status: tone for tone, statuses in STATUS_TONES.items() for status in statuses.split()}
 

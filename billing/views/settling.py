@@ -1,0 +1,86 @@
+"""The operator's invoices and payouts: what is open, what waits and why, what can be done about it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from agentstore.identity.access import require_operator
+from billing import dunning, payouts
+from billing.invoices import overdue
+from billing.models import Invoice, Payout, PayoutHold
+from billing.names import names_of
+from billing.paging import PER_PAGE
+
+
+@require_GET
+def invoices(request: HttpRequest) -> HttpResponse:
+    """/operator/billing/invoices/: by status, the newest first."""
+    require_operator(request.user)
+    rows = Invoice.objects.order_by("-pk").prefetch_related("dunning")
+    status = request.GET.get("status", "")
+    if status in Invoice.Status.values:
+        rows = rows.filter(status=status)
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    names = names_of(invoice.owner_ref for invoice in page)
+    return render(
+        request,
+        "operator/invoices.html",
+        {
+            "page": page,
+            "rows": [(it, names[it.owner_ref], overdue(it), list(it.dunning.all())) for it in page],
+            "status": status,
+            "statuses": Invoice.Status.choices,
+        },
+    )
+
+
+@require_POST
+def write_off(request: HttpRequest, invoice_id: uuid.UUID) -> HttpResponse:
+    """POST /operator/billing/invoices/<id>/write-off/"""
+    require_operator(request.user)
+    invoice = get_object_or_404(Invoice, pk=invoice_id)
+    reason = request.POST.get("reason", "").strip() or "not paid"
+    dunning.write_off(invoice=invoice, by=f"user:{request.user.pk}", reason=reason)
+    messages.success(request, f"{invoice.number} is written off.")
+    return redirect("billing:invoices")
+
+
+@require_GET
+def payout_list(request: HttpRequest) -> HttpResponse:
+    """/operator/billing/payouts/: the newest first, and who is on hold."""
+    require_operator(request.user)
+    page = Paginator(Payout.objects.order_by("-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    holds = list(PayoutHold.objects.filter(lifted_at=None).order_by("-placed_at"))
+    names = names_of([*(it.owner_ref for it in page), *(hold.owner_ref for hold in holds)])
+    return render(
+        request,
+        "operator/payouts.html",
+        {
+            "page": page,
+            "rows": [(payout, names[payout.owner_ref]) for payout in page],
+            "holds": [(hold, names[hold.owner_ref]) for hold in holds],
+            "minimum": payouts.smallest_payout(settings.STORE_CURRENCY),
+        },
+    )
+
+
+@require_POST
+def hold(request: HttpRequest) -> HttpResponse:
+    """POST /operator/billing/payouts/hold/: place a hold on an owner, or lift it."""
+    require_operator(request.user)
+    owner_ref, by = request.POST.get("owner_ref", ""), f"user:{request.user.pk}"
+    if request.POST.get("lift"):
+        payouts.lift_hold(owner_ref=owner_ref, by=by)
+        messages.success(request, "Payouts go on.")
+    else:
+        reason = request.POST.get("reason", "").strip() or "an operator looks at it"
+        payouts.place_hold(owner_ref=owner_ref, reason=reason, by=by)
+        messages.success(request, "Payouts are on hold.")
+    return redirect("billing:payouts")
