@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import BinaryIO, Final, cast
 
+import structlog
 from django.db import transaction
 
 from agentstore.kit.clock import now
@@ -23,8 +24,11 @@ _SIDE_BY_SIDE: Final = 8
 _CLAIM: Final = timedelta(minutes=10)
 _FIRST_RETRY: Final = timedelta(minutes=5)
 _MOST_ATTEMPTS: Final = 5
+_NEVER_ENDED: Final = "Fetching it never came to an end."
 
 Got = BinaryIO | StoreError
+
+log = structlog.get_logger(__name__)
 
 
 def set_links(wanted: Mapping[int, Sequence[str]]) -> dict[int, tuple[list[str], list[str]]]:
@@ -64,7 +68,10 @@ def set_links(wanted: Mapping[int, Sequence[str]]) -> dict[int, tuple[list[str],
 
 
 def fetch_photos() -> int:
-    """Fetch some of the photographs that wait; gives how many were dealt with. May run twice or after a crash."""
+    """Fetch some of the photographs that wait; gives how many were dealt with. May run twice or after a crash.
+
+    What breaks the fetching itself, or the process, is tried a few times, alone, and then given up.
+    """
     links = _claim()
     if not links:
         return 0
@@ -76,11 +83,16 @@ def fetch_photos() -> int:
 
 @transaction.atomic
 def _claim() -> list[PhotoLink]:
-    due = PhotoLink.objects.select_for_update(skip_locked=True).filter(
-        status=PhotoLink.Status.WAITING, due_at__lte=now()
-    )
-    links = list(due.order_by("due_at")[:_AT_ONCE])
-    PhotoLink.objects.filter(pk__in=[link.pk for link in links]).update(due_at=now() + _CLAIM)
+    waiting = PhotoLink.objects.filter(status=PhotoLink.Status.WAITING, due_at__lte=now())
+    # A claim that never came to an end may have taken its process along: none else shall share that fate again.
+    lost = waiting.filter(attempts__gt=0, message="")
+    lost.filter(attempts__gte=_MOST_ATTEMPTS).update(status=PhotoLink.Status.FAILED, message=_NEVER_ENDED)
+    alone = lost.select_for_update(skip_locked=True).order_by("due_at")[:1]
+    due = waiting.select_for_update(skip_locked=True).order_by("due_at")[:_AT_ONCE]
+    links = list(alone) or list(due)
+    for link in links:
+        link.attempts, link.message, link.due_at = link.attempts + 1, "", now() + _CLAIM
+    PhotoLink.objects.bulk_update(links, ["attempts", "message", "due_at"])
     return links
 
 
@@ -93,6 +105,10 @@ def _get(url: str) -> Got:
     except StoreError as refused:
         file.close()
         return refused
+    except Exception:  # one address must not stop the others; it is tried again like any failed fetch
+        log.exception("photo_fetch_broke", url=url)
+        file.close()
+        return FetchFailed("The store could not fetch it.")
     file.seek(0)
     return file
 
@@ -104,16 +120,19 @@ def _settle(link: PhotoLink, got: Got) -> None:
     if fresh is not None and not isinstance(got, StoreError):
         try:
             product = Product.objects.get(pk=fresh.product_id)
-            fresh.media = attach_photo(
-                product=product, source=got, alt=product.title, position=fresh.position
-            )
+            with transaction.atomic():
+                fresh.media = attach_photo(
+                    product=product, source=got, alt=product.title, position=fresh.position
+                )
         except UnreadablePhoto as unreadable:
             refusal = unreadable
+        except Exception:  # decoders raise what they like; what one photograph does is no other's matter
+            log.exception("photo_keeping_broke", url=fresh.url)
+            refusal = FetchFailed("The store could not keep it.")
     if not isinstance(got, StoreError):
         got.close()
     if fresh is None:
         return
-    fresh.attempts += 1
     fresh.message = refusal.message[:200] if refusal else ""
     if refusal is None:
         fresh.status = PhotoLink.Status.DONE

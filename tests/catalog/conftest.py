@@ -13,6 +13,7 @@ from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import Offer, Product
 from marketplace.catalog.search.embedding import embed_waiting
 from marketplace.catalog.search.indexing import drain_outbox
+from tests.catalog.lamps import lamp  # noqa: F401  (fixtures are found by name)
 
 FEED = (Path(__file__).parent / "small_feed.csv").read_text()
 

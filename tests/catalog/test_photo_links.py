@@ -4,7 +4,7 @@ import io
 from datetime import timedelta
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from agentstore.kit.clock import now
 from marketplace.catalog.feeds import roll_back_import, start_roll_back
@@ -114,6 +114,51 @@ def test_what_is_no_harmless_picture_is_not_taken(names, servers, content, words
     assert status == PhotoLink.Status.FAILED
     assert words in message
     assert not Media.objects.exists()
+
+
+RED = (300, 200)
+
+
+def poison(monkeypatch, error):
+    """Have Pillow raise this where it decodes the red picture."""
+
+    def upright(image):
+        if image.size == RED:
+            raise error
+        return image
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", upright)
+
+
+def test_a_photograph_that_breaks_its_decoder_is_given_up_and_holds_up_no_other(names, servers, monkeypatch):
+    servers[0].answers |= {"/a.jpg": body(picture("red", RED)), "/b.jpg": body(picture())}
+    poison(monkeypatch, ZeroDivisionError("division by zero"))
+    mug = names("/a.jpg", "/b.jpg")
+    assert links(mug) == [("waiting", "The store could not keep it."), ("done", "")]
+    for _ in range(4):
+        PhotoLink.objects.update(due_at=now())
+        fetch_photos()
+    assert links(mug)[0] == ("failed", "The store could not keep it.")
+    PhotoLink.objects.update(due_at=now())
+    assert fetch_photos() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_photograph_that_kills_its_worker_is_given_up_too(merchant, load, servers, monkeypatch):
+    servers[0].answers |= {"/a.jpg": body(picture("red", RED)), "/b.jpg": body(picture())}
+    # What is no ordinary exception stands for a process that is killed: nobody catches it, nothing is saved.
+    poison(monkeypatch, SystemExit(9))
+    addresses = f"{servers[0].url('/a.jpg')},{servers[0].url('/b.jpg')}"
+    load(merchant, HEADER + f"mug,Mug,8 USD,in_stock,{addresses}\n")
+    kills = 0
+    for _ in range(12):
+        try:
+            fetch_photos()
+        except SystemExit:
+            kills += 1
+        PhotoLink.objects.update(due_at=now())
+    assert links(Product.objects.get()) == [("failed", "Fetching it never came to an end."), ("done", "")]
+    assert kills == 5
 
 
 @pytest.mark.parametrize("way", ["straight", "redirect"])
