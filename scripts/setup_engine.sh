@@ -2,7 +2,7 @@
 # Makes a container engine with the gVisor runtime usable here, for agents' sandboxes (docs/operations/sandbox.md).
 # Usage: scripts/setup_engine.sh [start|stop|status]
 #   start   install what is missing and start the daemon where no init does (root on Debian or Ubuntu only)
-#   stop    end the daemon that `start` started; never one that somebody else started
+#   stop    end the daemon that `start` started; never one that somebody else started or another checkout still uses
 # Where no engine can run, or AGENTSTORE_ENGINE=none says that none shall, gVisor alone is made usable.
 # Ends with 0 when agents can run, 3 when they cannot and only you can change that (it says how), 1 when it failed.
 set -euo pipefail
@@ -12,6 +12,7 @@ readonly CANNOT=3
 readonly OURS=sandbox/engine/daemon.json # the one place that says how the runtime is configured
 readonly CONFIG=/etc/docker/daemon.json
 readonly PID_FILE=/run/agentstore-dockerd.pid
+readonly USERS=/run/agentstore-dockerd.users # a file for each checkout that uses the daemon which we started
 readonly LOG=/var/log/agentstore-dockerd.log
 
 say() { echo "engine: $*"; }
@@ -149,11 +150,26 @@ reload_daemon() {
   cannot "The daemon does not take up the runtime in $CONFIG: restart it."
 }
 
+user_file() { echo "$USERS/$(pwd | sha256sum | cut -c1-16)"; }
+
+note_user() {
+  if [ -f "$PID_FILE" ] && mkdir -p "$USERS" 2>/dev/null; then pwd >"$(user_file)"; fi
+}
+
+is_used_elsewhere() {
+  local file
+  for file in "$USERS"/*; do
+    if [ -f "$file" ] && [ -d "$(cat "$file")" ]; then return 0; fi
+  done
+  return 1
+}
+
 start() {
   if [ "${AGENTSTORE_ENGINE:-}" = none ] && [ "$(uname -s)" = Linux ]; then
     without_engine "No container engine is wanted (AGENTSTORE_ENGINE=none)."
   fi
   if answers && has_gvisor; then
+    note_user
     say "ready"
     return
   fi
@@ -182,6 +198,7 @@ start() {
     reload_daemon
   fi
   has_gvisor || cannot "The daemon runs but does not know gVisor: restart it."
+  note_user
   say "ready"
 }
 
@@ -189,6 +206,11 @@ stop() {
   local pid
   [ -f "$PID_FILE" ] || return 0
   pid=$(cat "$PID_FILE")
+  rm -f "$(user_file)"
+  if is_used_elsewhere; then
+    say "another checkout uses the daemon, so it is left running"
+    return 0
+  fi
   if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
     if [ -n "$(docker ps -q 2>/dev/null)" ]; then
       say "containers of others still run, so the daemon is left running"
@@ -201,7 +223,7 @@ stop() {
     done
     say "stopped the daemon"
   fi
-  rm -f "$PID_FILE"
+  rm -rf "$PID_FILE" "$USERS"
 }
 
 status() {

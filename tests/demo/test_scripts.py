@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -79,6 +80,42 @@ def test_an_engine_that_others_started_is_never_stopped():
     before = run("docker", "info", "--format", "{{.ID}}").stdout if has_docker() else ""
     assert run("scripts/setup_engine.sh", "stop").returncode == 0
     assert (run("docker", "info", "--format", "{{.ID}}").stdout if before else "") == before
+
+
+def test_a_daemon_goes_on_as_long_as_another_checkout_uses_it(tmp_path):
+    """The daemon is any process of that name here, and the engine's answers are played."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    shutil.copy(shutil.which("sleep") or "", tools / "dockerd")
+    runtimes = json.loads((REPOSITORY / "sandbox/engine/daemon.json").read_text())["runtimes"]["runsc"]
+    (tools / "docker").write_text(
+        f"#!/bin/sh\ncase $1 in info) echo '{json.dumps(runtimes)}';; version) echo 1;; esac\n"
+    )
+    (tools / "docker").chmod(0o755)
+    checkouts = [tmp_path / "one", tmp_path / "other"]
+    for checkout in checkouts:
+        (checkout / "scripts").mkdir(parents=True)
+        (checkout / "sandbox/engine").mkdir(parents=True)
+        shutil.copy(REPOSITORY / "sandbox/engine/daemon.json", checkout / "sandbox/engine")
+        script = checkout / "scripts/setup_engine.sh"
+        shutil.copy(REPOSITORY / "scripts/setup_engine.sh", script)
+        script.write_text(script.read_text().replace("/run/agentstore-dockerd", f"{tmp_path}/dockerd"))
+
+    def engine(checkout: Path, order: str) -> str:
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        environment.pop("AGENTSTORE_ENGINE", None)
+        ended = run(str(checkout / "scripts/setup_engine.sh"), order, env=environment)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    with subprocess.Popen([tools / "dockerd", "60"]) as daemon:
+        (tmp_path / "dockerd.pid").write_text(str(daemon.pid))
+        for checkout in checkouts:
+            assert engine(checkout, "start") == "engine: ready\n"
+        assert "another checkout uses" in engine(checkouts[0], "stop")
+        assert daemon.poll() is None
+        assert engine(checkouts[1], "stop") == "engine: stopped the daemon\n"
+        assert daemon.wait(10) != 0
 
 
 def has_docker() -> bool:
