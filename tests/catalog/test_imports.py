@@ -209,3 +209,10 @@ def test_reading_takes_constant_memory():
         return top
 
     assert peak(20_000) < peak(1_000) + 500_000
+
+
+def test_a_refused_line_may_be_named_by_anything(load, merchant):
+    lines = "".join(json.dumps({"id": name, "title": ""}) + "\n" for name in ("a\x00", "b\ud800"))
+    report = load(merchant, lines, filename="feed.jsonl")
+    assert (report.status, report.refused) == ("done", 2)
+    assert [row.item_id for row in report.refusals.all()] == ["a\ufffd", "b\ufffd"]

@@ -62,6 +62,11 @@ class FeedItem:
         return " / ".join(value for _, value in self.options)[:300]
 
 
+def readable(text: str) -> str:
+    """A text with U+FFFD for what no database keeps, for reports of lines that are refused."""
+    return _UNREADABLE.sub("\ufffd", text)
+
+
 def read_item(row: Mapping[str, str], *, currency: str, at: datetime) -> FeedItem:
     """A row under our column names as an item. `at` decides whether a dated sale is on. Raises RowRefused."""
     cells = {

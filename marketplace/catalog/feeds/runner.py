@@ -17,7 +17,7 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from marketplace.catalog.feeds.batches import Outcome, write_batch
-from marketplace.catalog.feeds.items import FeedItem, read_item
+from marketplace.catalog.feeds.items import FeedItem, read_item, readable
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
 from marketplace.catalog.feeds.refusals import RowRefused
@@ -183,5 +183,5 @@ def _understand(
         try:
             items.append((line.line, read_item(line.cells, currency=settings.STORE_CURRENCY, at=at)))
         except RowRefused as refusal:
-            refused.append((line.line, line.cells.get("id", ""), refusal))
+            refused.append((line.line, readable(line.cells.get("id", "")), refusal))
     return items, refused
