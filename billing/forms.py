@@ -99,6 +99,7 @@ class BillingPartyForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic
     class Meta:
         model = BillingParty
         fields = ["name", "email", "line1", "postal_code", "city", "state", "country", "tax_exempt"]
+        labels = {"tax_exempt": "Tax"}
         help_texts = {"country": "Two letters, such as DE or US.", "state": "Needed in the United States."}
 
     def clean_country(self) -> str:

@@ -88,7 +88,12 @@ class InvoiceTax(models.Model):
     reason = models.CharField(max_length=40, help_text="`taxability_reason`")
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.amount_minor}"
+        return f"{self.amount}, {self.reason.replace('_', ' ')}"
+
+    @property
+    def amount(self) -> Money:
+        """What it comes to."""
+        return Money.from_minor(self.amount_minor, self.invoice.currency)
 
 
 class InvoiceChange(models.Model):

@@ -60,6 +60,11 @@ class PayoutAccount(models.Model):
     def __str__(self) -> str:
         return self.processor_ref or self.owner_ref
 
+    @property
+    def missing_words(self) -> str:
+        """What the processor still asks for, for people."""
+        return ", ".join(str(item).replace("_", " ").replace(".", ": ") for item in self.missing)
+
 
 class PayoutHold(models.Model):
     """Nothing is paid out to an owner while it has one: who placed it and why, who lifted it."""

@@ -210,6 +210,20 @@ def test_too_little_to_be_paid_is_carried_on(converse):
     assert Statement.objects.filter(owner_ref=MERCHANT, invoice=november.invoice).count() == 2
 
 
+def test_months_that_nobody_closed_are_closed_one_by_one(converse):
+    converse(day(8, 5))
+    close(9)
+    converse(day(9, 5), times=2)
+    converse(day(10, 5), times=3)
+    close(12)
+    assert [period.month for period in StatementPeriod.objects.all()] == [
+        "2026-08", "2026-09", "2026-10", "2026-11",
+    ]  # fmt: skip
+    assert [(line[0], line[2], line[3]) for line in charges()] == [
+        ("2026-08", "", 1), ("2026-09", "", 2), ("2026-10", "", 3),
+    ]  # fmt: skip
+
+
 def test_what_was_stated_can_not_be_changed(converse):
     converse(day(10, 5), times=4)
     close(11)
