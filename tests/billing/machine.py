@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from agentstore.kit.money import Money
-from billing import budgets, closing, funding, ledger, metering, posting, statements
+from billing import budgets, closing, funding, ledger, metering, posting, statements, verification
 from billing.errors import NoticeTooShort, RefundExceedsSale
 from billing.fraud import Rule, note_end_of_conversation
-from billing.models import Entry, Journal, TopUp, UsageEvent
+from billing.models import DailyClose, Entry, Journal, TopUp, UsageEvent
 from billing.pricing import Terms, announce_prices, current_price_version, draft_prices
 from billing.processor.payments import Payment
 from billing.review import reject_event, release_event
@@ -71,7 +71,10 @@ class Happenings(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "traveller"):
             self.traveller.stop()
-            empty_the_books()
+            try:
+                assert_whole()
+            finally:
+                empty_the_books()
 
     def happen(self, what: Callable[[], object]) -> None:
         """Do what came from outside, and keep it to be replayed."""
@@ -219,6 +222,7 @@ class Happenings(RuleBasedStateMachine):
     @rule()
     def close_days(self) -> None:
         closing.close_due_days()
+        assert_whole()
 
     @rule()
     def close_months(self) -> None:
@@ -239,6 +243,12 @@ class Happenings(RuleBasedStateMachine):
             for line, (who, amount) in self.sold.items()
             if who == merchant
         )
+
+
+def assert_whole() -> None:
+    """The books, the roll-up and the chain of closes are what they were, and what they say of themselves."""
+    noted = DailyClose.objects.order_by("day").last()
+    assert verification.verify_books(head=noted.hex if noted else "") == []
 
 
 def state_of_the_books() -> tuple[object, ...]:
