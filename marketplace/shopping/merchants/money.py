@@ -61,7 +61,7 @@ def charges_of(merchant: Organization, period: Period, *, agent_id: uuid.UUID | 
         status__in=(UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED)
     )
     conversation = Cast(NullIf(F("conversation_ref"), Value("")), UUIDField())
-    agent = Conversation.objects.filter(pk=OuterRef("conversation")).values("agent_id")[:1]
+    agent = Conversation.objects.filter(pk=OuterRef("conversation")).order_by().values("agent_id")
     events = (
         UsageEvent.objects.filter(
             merchant_ref=merchant.ref, occurred_at__gte=period.since, occurred_at__lt=period.until,
