@@ -184,7 +184,7 @@ def main() -> None:
     from django.db import connection
 
     settings.DEBUG = False
-    size: dict[str, Any] = {"batch_events": 10_000, "single_events": 200, "rounds": 3}
+    size: dict[str, Any] = {"batch_events": 10_000, "single_events": 200, "rounds": 2}
     if not arguments.quick:
         size = {"batch_events": 200_000, "single_events": 1_000, "rounds": 5}
     events = arguments.events or (100_000 if arguments.quick else 2_000_000)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from billing.models import PriceVersion
 
 DAYS = 60
-VISITS = 20
+VISITS = 15
 
 # What posting would have left of so many events on one day: journal, three entries, event. The ledger's triggers check
 # all of it. The tables that only history reads (holds, status rows) are left out.
