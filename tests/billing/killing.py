@@ -20,6 +20,7 @@ def killed_at_random(
     """
     rng, killed = random.Random(seed), 0
     for _ in range(times):
+        others = sessions()
         connections.close_all()
         child = os.fork()
         if child == 0:
@@ -31,21 +32,26 @@ def killed_at_random(
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         killed += os.WIFSIGNALED(status)
-        settle_sessions()
+        settle_sessions(besides=others)
         yield
     assert killed, "no process was killed in the middle of its work"
 
 
-def settle_sessions() -> None:
+def sessions() -> set[int]:
+    """The process ids of whoever is connected to the test's database, this connection left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def settle_sessions(*, besides: set[int]) -> None:
     """Wait until PostgreSQL has noticed that the killed are gone, so that their rows are unlocked."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            )
-            if cursor.fetchone()[0] == 0:
-                return
+        if not sessions() - besides:
+            return
         time.sleep(0.05)
     raise AssertionError("sessions of killed processes stay")

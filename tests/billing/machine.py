@@ -24,6 +24,7 @@ from billing.review import reject_event, release_event
 from billing.sales import SaleLine, post_refund, post_sale
 from billing.topups import settle_top_up, start_top_up
 from tests.billing.conftest import STUDIO, TERMS, at
+from tests.billing.seen import until_all_is_seen
 
 MERCHANTS = ["org:m1", "org:m2"]
 PROCESSOR_FEE = 300_000
@@ -221,11 +222,13 @@ class Happenings(RuleBasedStateMachine):
 
     @rule()
     def close_days(self) -> None:
+        until_all_is_seen()
         closing.close_due_days()
         assert_whole()
 
     @rule()
     def close_months(self) -> None:
+        until_all_is_seen()
         statements.close_due_months()
 
     @precondition(lambda self: self.replays)

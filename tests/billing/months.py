@@ -11,6 +11,7 @@ from billing import budgets, invoices, metering, posting, statements
 from billing.models import BillingParty, Invoice, PriceVersion, UsageEvent
 from billing.processor import invoicing
 from tests.billing.conftest import STUDIO, usd
+from tests.billing.seen import until_all_is_seen
 
 
 def day(month: int, number: int) -> datetime:
@@ -48,6 +49,7 @@ def conversations(
 def close(month: int, number: int = 4) -> None:
     """Close what is due on a day."""
     with time_machine.travel(day(month, number), tick=False):
+        until_all_is_seen()
         statements.close_due_months()
 
 

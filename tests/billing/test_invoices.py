@@ -18,6 +18,7 @@ from billing.processor.errors import ProcessorUnavailable
 from tests.billing.conftest import STUDIO, usd
 from tests.billing.inbox import deliver_events, handle_row
 from tests.billing.killed_calls import kill_after_each_call
+from tests.billing.seen import until_all_is_seen
 from tests.billing.standin import SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,6 +58,7 @@ def invoice(prices, merchant_ref) -> Invoice:
             )  # fmt: skip
         posting.post_due_events()
     with time_machine.travel(datetime(2026, 11, 4, tzinfo=UTC)):
+        until_all_is_seen()
         statements.close_due_months()
     return Invoice.objects.get(owner_ref=merchant_ref)
 

@@ -12,6 +12,7 @@ from agentstore.identity.services import add_member
 from billing import budgets, metering, posting, statements
 from billing.models import BillingParty, Statement
 from tests.billing.conftest import usd
+from tests.billing.seen import until_all_is_seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,6 +32,7 @@ def month(prices, merchant, studio, settings):
             )  # fmt: skip
         posting.post_due_events()
     with time_machine.travel(datetime(2026, 11, 4, tzinfo=UTC)):
+        until_all_is_seen()
         statements.close_due_months()
     return merchant, studio
 

@@ -21,6 +21,7 @@ from billing.sales import SaleLine, post_refund, post_sale
 from billing.statement_rules import SETTLING
 from tests.billing.conftest import MERCHANT, STUDIO, usd
 from tests.billing.killing import killed_at_random
+from tests.billing.seen import until_all_is_seen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,9 +69,11 @@ def converse(odd_prices, settings):
     return meter
 
 
-def close(month: int, number: int = 4) -> None:
-    """Close what is due on a day."""
+def close(month: int, number: int = 4, *, meanwhile: bool = False) -> None:
+    """Close what is due on a day; `meanwhile` a transaction of the test's own still runs."""
     with time_machine.travel(day(month, number), tick=False):
+        if not meanwhile:
+            until_all_is_seen()
         statements.close_due_months()
 
 
@@ -126,6 +129,7 @@ def test_a_month_is_not_closed_before_its_grace_is_over(converse):
     with time_machine.travel(datetime(2026, 11, 3, 23, 59, tzinfo=UTC), tick=False):
         with pytest.raises(statements.MonthStillOpen):
             statements.close_month(OCTOBER)
+        until_all_is_seen()
         assert statements.close_due_months() == 0
 
 
@@ -141,7 +145,7 @@ def test_a_journal_that_commits_while_a_month_is_closed_is_on_the_next(converse,
                 order_ref="order:slow", payment_ref="pi", lines=[SaleLine("l", MERCHANT, usd("5"))],
                 occurred_at=day(10, 9),
             )  # fmt: skip
-            in_threads(1, lambda _: close(11))
+            in_threads(1, lambda _: close(11, meanwhile=True))
 
     in_threads(1, book)
     assert not StatementLine.objects.filter(kind="sale").exists()

@@ -89,7 +89,7 @@ def test_an_agent_that_dies_is_replaced_for_the_next_turn(own_stack, driver, spe
         ask(first, "die")
     assert died.value.fault is Fault.AGENT
     until = time.monotonic() + 10
-    while first.door.is_answering():
+    while driver.state(driver.handle_of(first.id)).running or first.door.is_answering():
         assert time.monotonic() < until, "the relay outlives its agent"
     second = claim(spec)
     assert second.id != first.id
