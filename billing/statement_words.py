@@ -31,6 +31,8 @@ WORDS = {
     "credit_note": "Credit notes",
     "credit_note_tax": "Tax on credit notes",
     "top_up": "Top-ups",
+    "top_up_disputed": "Top-ups that a bank took back",
+    "top_up_dispute_won": "Top-ups that a bank gave back",
     "earning_release": "Released",
     "reserve_release": "Reserve released",
     "clawback": "Taken back",
