@@ -12,7 +12,7 @@ from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey, merchant_receivable
 from billing.disputes import invoices_with_open_disputes
-from billing.invoices import Status, record_change, sales_tax
+from billing.invoices import WRITTEN_OFF, Status, record_change, sales_tax
 from billing.ledger import Leg, credit, debit, post
 from billing.models import Account, CreditNote, DunningStep, Entry, Invoice
 from billing.models.ledger import PLATFORM
@@ -84,8 +84,8 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
         if locked.status != Status.OPEN:
             raise NotOpen(f"{locked} is {locked.get_status_display().lower()}.")
         post(
-            kind="invoice_written_off",
-            idempotency_key=f"invoice_written_off:{locked.pk}",
+            kind=WRITTEN_OFF,
+            idempotency_key=f"{WRITTEN_OFF}:{locked.pk}",
             occurred_at=now(),
             entries=_written_off(locked),
             memo=reason[:200],

@@ -20,13 +20,14 @@ from agentstore.kit.money import Money
 from billing import webhooks
 from billing.accounts import AccountKey, merchant_receivable, processor_clearing
 from billing.journals import processor_fee_journal
-from billing.ledger import credit, debit, post, post_many
+from billing.ledger import credit, debit, post, post_many, reverse
 from billing.models import (
     Account,
     BillingParty,
     Invoice,
     InvoiceChange,
     InvoiceTax,
+    Journal,
     Statement,
     StatementLine,
     WebhookEvent,
@@ -39,6 +40,7 @@ logger = structlog.get_logger(__name__)
 
 Status = Invoice.Status
 REFERENCE = "invoice:"
+WRITTEN_OFF = "invoice_written_off"
 
 
 class NoBillingAddress(Refused):
@@ -234,7 +236,10 @@ def settle_invoice_event(*, event_id: int) -> None:
 
 @transaction.atomic
 def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, Money] | None = None) -> None:
-    """The money is there: book it and what the processor kept. Twice is once; others' invoices are left."""
+    """The money is there: book it and what the processor kept. Twice is once; others' invoices are left.
+
+    An invoice that was written off can still be paid: then what the write-off took back is earned after all.
+    """
     if not at_processor.reference.startswith(REFERENCE):
         return
     ours = Invoice.objects.filter(pk=uuid.UUID(at_processor.reference.removeprefix(REFERENCE))).first()
@@ -245,6 +250,10 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
     invoice = Invoice.objects.select_for_update().get(pk=ours.pk)
     if invoice.status == Status.PAID:
         return
+    if invoice.status == Status.UNCOLLECTIBLE:
+        reverse(
+            journal=Journal.objects.get(idempotency_key=f"{WRITTEN_OFF}:{invoice.pk}"), memo=invoice.number
+        )
     at = at_processor.paid_at or now()
     if at_processor.paid.micros:
         post(

@@ -28,6 +28,7 @@ WORDS = {
     "invoice_tax": "Tax on an invoice",
     "invoice_paid": "Invoice paid",
     "invoice_written_off": "Invoice written off",
+    "invoice_written_off_reversal": "Paid after it was written off",
     "credit_note": "Credit notes",
     "credit_note_tax": "Tax on credit notes",
     "top_up": "Top-ups",

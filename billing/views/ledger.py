@@ -28,6 +28,7 @@ KINDS = (
         "invoice_tax",
         "invoice_paid",
         "invoice_written_off",
+        "invoice_written_off_reversal",
         "credit_note",
         "credit_note_tax",
     ),
