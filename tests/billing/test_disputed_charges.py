@@ -176,6 +176,16 @@ def test_reminders_come_in_steps_each_once(invoice, merchant_ref):
     assert standing.is_suspended(merchant_ref)
 
 
+def test_reminders_that_are_late_still_leave_a_week_each(invoice):
+    assert invoice.due_at is not None
+    seen = []
+    for days in (40, 41, 47, 53, 54, 61):
+        with time_machine.travel(invoice.due_at + timedelta(days=days), tick=False):
+            dunning.remind_overdue()
+        seen.append(DunningStep.objects.count())
+    assert seen == [1, 1, 2, 2, 3, 4]
+
+
 def test_fees_stop_at_the_last_step_and_go_on_when_it_is_paid(standin, prices, invoice, merchant_ref):
     DunningStep.objects.create(invoice=invoice, step="suspended")
     assert not conversations_held(prices, merchant_ref)
