@@ -33,6 +33,8 @@ from billing.models import (
     WebhookEvent,
 )
 from billing.models.ledger import PLATFORM
+from billing.names import merchant_page
+from billing.notices import tell
 from billing.processor import customers, invoicing
 from billing.processor.payments import smallest_payment
 
@@ -88,10 +90,23 @@ def issue_prepared() -> int:
             issued += 1
         except StoreError as refused:
             logger.warning("invoice not issued", invoice=str(invoice_id), why=refused.code)
+            if isinstance(refused, NoBillingAddress):
+                _ask_for_address(invoice_id)
             Invoice.objects.filter(pk=invoice_id).update(
                 last_error=f"{refused.code}: {refused.message}"[:2000]
             )
     return issued
+
+
+def _ask_for_address(invoice_id: uuid.UUID) -> None:
+    owner_ref = Invoice.objects.values_list("owner_ref", flat=True).get(pk=invoice_id)
+    tell(
+        key=f"billing_address:{invoice_id}",
+        owner_ref=owner_ref,
+        subject="We need an address for your invoice",
+        text="Your statement is made, but there is no address to invoice. Enter it on your statements page.",
+        path=merchant_page(owner_ref),
+    )
 
 
 def issue_invoice(*, invoice_id: uuid.UUID) -> Invoice:
