@@ -65,7 +65,7 @@ def developer_reserve(owner_ref: str, currency: str) -> AccountKey:
     return AccountKey(owner_ref, Account.Kind.DEVELOPER_RESERVE.value, currency)
 
 
-def release_due(*, limit: int = 10_000) -> int:
+def release_due() -> int:
     """Release, keep, take back: every developer whose pending or reserved share asks for it; how many.
 
     Must own its transactions. May be killed and run again at any time: what was done leaves nothing to do.
@@ -73,7 +73,7 @@ def release_due(*, limit: int = 10_000) -> int:
     owners = (
         Account.objects.filter(kind=Account.Kind.DEVELOPER_PENDING)
         .order_by("owner_ref", "currency")
-        .values_list("owner_ref", "currency")[:limit]
+        .values_list("owner_ref", "currency")
     )
     return sum(settle_earnings(owner_ref=owner, currency=currency) for owner, currency in owners)
 
