@@ -100,7 +100,9 @@ def decide_dispute(*, dispute_id: uuid.UUID, uphold: bool, by: str, note: str) -
 
 def _take_back(dispute: ChargeDispute, by: str) -> None:
     event = (
-        UsageEvent.objects.select_for_update(of=("self",)).select_related("journal").get(pk=dispute.event_id)
+        UsageEvent.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("journal")
+        .get(pk=dispute.event_id)
     )
     if event.status in (UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED):
         return
