@@ -9,7 +9,7 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from billing.accounts import AccountKey, merchant_wallet, processor_clearing
+from billing.accounts import AccountKey, merchant_prepaid, merchant_wallet, processor_clearing
 from billing.journals import SaleLine, processor_fee_journal
 from billing.ledger import credit, debit, post, post_many
 from billing.models import Account
@@ -68,6 +68,34 @@ def post_lost(*, dispute_ref: str, lines: Sequence[SaleLine]) -> None:
         entries=[
             *(debit(merchant_wallet(it.merchant_ref, currency), it.amount.micros) for it in lines),
             credit(dispute_loss(currency), total),
+        ],
+        memo=dispute_ref,
+    )
+
+
+def post_top_up_withdrawn(*, dispute_ref: str, merchant_ref: str, amount: Money) -> None:
+    """A bank took a top-up back: it is not the merchant's to spend any more, once. What was spent leaves it owing."""
+    post(
+        kind="top_up_disputed",
+        idempotency_key=f"top_up_disputed:{dispute_ref}",
+        occurred_at=now(),
+        entries=[
+            debit(merchant_prepaid(merchant_ref, amount.currency), amount.micros),
+            credit(dispute_loss(amount.currency), amount.micros),
+        ],
+        memo=dispute_ref,
+    )
+
+
+def post_top_up_given_back(*, dispute_ref: str, merchant_ref: str, amount: Money) -> None:
+    """The bank gave a top-up back: it is the merchant's again, once."""
+    post(
+        kind="top_up_dispute_won",
+        idempotency_key=f"top_up_dispute_won:{dispute_ref}",
+        occurred_at=now(),
+        entries=[
+            debit(dispute_loss(amount.currency), amount.micros),
+            credit(merchant_prepaid(merchant_ref, amount.currency), amount.micros),
         ],
         memo=dispute_ref,
     )

@@ -42,6 +42,12 @@ class AlreadyDecided(Conflict):
     code = "already_decided"
 
 
+class WrittenOff(Conflict):
+    """The charge's invoice was written off: nothing of it is owed, and nothing was earned by it."""
+
+    code = "invoice_written_off"
+
+
 @transaction.atomic
 def open_dispute(*, event_id: uuid.UUID, owner_ref: str, reason: str, by: str) -> ChargeDispute:
     """Say that a PPCv charge is wrong; once per charge. Its invoice is not reminded of meanwhile.
@@ -66,8 +72,9 @@ def open_dispute(*, event_id: uuid.UUID, owner_ref: str, reason: str, by: str) -
 
 @transaction.atomic
 def decide_dispute(*, dispute_id: uuid.UUID, uphold: bool, by: str, note: str) -> ChargeDispute:
-    """Credit the charge or let it stand; tells the merchant why. Raises AlreadyDecided, Invalid without a note.
+    """Credit the charge or let it stand; tells the merchant why.
 
+    Raises AlreadyDecided, Invalid without a note, WrittenOff for crediting what is not owed any more.
     Upheld before it was invoiced, the charge is reversed and shows on the next statement; afterwards a credit
     note takes it off the invoice.
     """
@@ -93,7 +100,9 @@ def decide_dispute(*, dispute_id: uuid.UUID, uphold: bool, by: str, note: str) -
 
 def _take_back(dispute: ChargeDispute, by: str) -> None:
     event = (
-        UsageEvent.objects.select_for_update(of=("self",)).select_related("journal").get(pk=dispute.event_id)
+        UsageEvent.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("journal")
+        .get(pk=dispute.event_id)
     )
     if event.status in (UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED):
         return
@@ -101,7 +110,13 @@ def _take_back(dispute: ChargeDispute, by: str) -> None:
     if line is None or line.statement.invoice is None:
         void_ppcv(event_id=event.pk, reason=f"disputed: {dispute.note}", by=by)
         return
-    _credit_invoiced(dispute, event, line, line.statement.invoice)
+    # One at a time: the notes of a line are rounded together, and a write-off takes what they left.
+    invoice = Invoice.objects.select_for_update().get(pk=line.statement.invoice.pk)
+    if invoice.status == Invoice.Status.UNCOLLECTIBLE:
+        raise WrittenOff(
+            f"{invoice} was written off, and this charge with it.", hint="Decline the dispute and say so."
+        )
+    _credit_invoiced(dispute, event, line, invoice)
     event.status = UsageEvent.Status.REVERSED
     event.save(update_fields=["status"])
     record_changes([event.pk], status=event.status, by=by, reason=f"disputed: {dispute.note}"[:200])
@@ -145,7 +160,9 @@ def _credit_invoiced(
 def issue_credit_notes() -> int:
     """Issue at the processor what is on the books and not there yet; how many. Must own its transactions."""
     issued = 0
-    waiting = CreditNote.objects.filter(issued_at=None).exclude(invoice__status=Invoice.Status.PREPARED)
+    waiting = CreditNote.objects.filter(
+        issued_at=None, invoice__status__in=[Invoice.Status.OPEN, Invoice.Status.PAID]
+    )
     for note_id in waiting.order_by("pk").values_list("pk", flat=True):
         try:
             issue_credit_note(note_id=note_id)
@@ -176,7 +193,8 @@ def issue_credit_note(*, note_id: uuid.UUID) -> CreditNote:
     with transaction.atomic():
         invoice = Invoice.objects.select_for_update().get(pk=note.invoice_id)
         note = CreditNote.objects.select_for_update().get(pk=note_id)
-        if note.issued_at is not None:
+        if note.issued_at is not None or invoice.status == Invoice.Status.UNCOLLECTIBLE:
+            # A write-off took all of the tax; should the invoice be paid after it, the note is booked then.
             return note
         note.issued_at, note.number, note.processor_ref = now(), made.number, made.id
         note.pdf_url, note.tax_minor, note.last_error = made.pdf_url, made.tax.minor, ""

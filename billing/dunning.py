@@ -12,7 +12,7 @@ from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey, merchant_receivable
 from billing.disputes import invoices_with_open_disputes
-from billing.invoices import Status, record_change, sales_tax
+from billing.invoices import WRITTEN_OFF, Status, record_change, sales_tax
 from billing.ledger import Leg, credit, debit, post
 from billing.models import Account, CreditNote, DunningStep, Entry, Invoice
 from billing.models.ledger import PLATFORM
@@ -39,16 +39,27 @@ class NotOpen(Conflict):
 
 
 def remind_overdue() -> int:
-    """Take the steps that are due, each once; how many. A charge that is disputed makes its invoice wait."""
+    """Take the steps that are due, each once, one an invoice; how many. A disputed charge makes its invoice wait."""
     taken = 0
     overdue = Invoice.objects.filter(status=Status.OPEN, due_at__lt=now()).order_by("pk")
     for invoice in overdue.exclude(pk__in=list(invoices_with_open_disputes())):
-        taken += sum(_take_step(invoice, step) for step, days in STEPS.items() if _is_due(invoice, days))
+        step = _due_step(invoice)
+        taken += step is not None and _take_step(invoice, step)
     return taken
 
 
-def _is_due(invoice: Invoice, days: int) -> bool:
-    return invoice.due_at is not None and invoice.due_at + timedelta(days=days) <= now()
+def _due_step(invoice: Invoice) -> str | None:
+    """The next step, once the days between it and the last one have passed since that was taken.
+
+    Whatever delayed a reminder, each leaves the merchant its time to pay before the next.
+    """
+    taken = {it.step: it.at for it in invoice.dunning.all()}
+    last, after = invoice.due_at, 0
+    for step, days in STEPS.items():
+        if step not in taken:
+            return step if last is not None and last + timedelta(days=days - after) <= now() else None
+        last, after = taken[step], days
+    return None
 
 
 @transaction.atomic
@@ -84,8 +95,8 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
         if locked.status != Status.OPEN:
             raise NotOpen(f"{locked} is {locked.get_status_display().lower()}.")
         post(
-            kind="invoice_written_off",
-            idempotency_key=f"invoice_written_off:{locked.pk}",
+            kind=WRITTEN_OFF,
+            idempotency_key=f"{WRITTEN_OFF}:{locked.pk}",
             occurred_at=now(),
             entries=_written_off(locked),
             memo=reason[:200],

@@ -18,7 +18,7 @@ from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money, apply_rate
 from billing.accounts import AccountKey, developer_pending
 from billing.ledger import balance, credit, debit, post
-from billing.models import Account, EarningRelease, MerchantFunding, UsageEvent
+from billing.models import Account, EarningRelease, Invoice, MerchantFunding, UsageEvent
 
 RESERVE_PPM = 100_000
 RESERVE = timedelta(days=90)
@@ -34,12 +34,14 @@ LEFT JOIN billing_statement s
     ON s.period_id = p.month AND s.owner_ref = u.merchant_ref AND s.currency = u.currency
 LEFT JOIN billing_invoice i ON i.id = s.invoice_id
 """
+# A write-off has taken its events' shares from pending already: nothing of them is left to wait for.
 _IMMATURE_PPCV = f"""
 SELECT coalesce(sum(u.developer_share_micros), 0)::bigint FROM billing_usageevent u
 JOIN billing_journal j ON j.id = u.journal_id {_INVOICE_OF_EVENT}
 WHERE u.developer_ref = %(owner)s AND u.currency = %(currency)s AND u.kind = 'ppcv' AND u.status = 'posted'
   AND CASE u.funding WHEN 'prepaid' THEN u.occurred_at > %(paid_before)s
-      ELSE i.paid_at IS NULL OR i.paid_at > %(paid_before)s END
+      ELSE i.status IS DISTINCT FROM 'uncollectible'
+           AND (i.paid_at IS NULL OR i.paid_at > %(paid_before)s) END
 """  # noqa: S608 (only the constant above is put in)
 _IMMATURE_TAX = """
 SELECT coalesce(sum(u.developer_share_micros), 0)::bigint FROM billing_usageevent u
@@ -63,7 +65,7 @@ def developer_reserve(owner_ref: str, currency: str) -> AccountKey:
     return AccountKey(owner_ref, Account.Kind.DEVELOPER_RESERVE.value, currency)
 
 
-def release_due(*, limit: int = 10_000) -> int:
+def release_due() -> int:
     """Release, keep, take back: every developer whose pending or reserved share asks for it; how many.
 
     Must own its transactions. May be killed and run again at any time: what was done leaves nothing to do.
@@ -71,7 +73,7 @@ def release_due(*, limit: int = 10_000) -> int:
     owners = (
         Account.objects.filter(kind=Account.Kind.DEVELOPER_PENDING)
         .order_by("owner_ref", "currency")
-        .values_list("owner_ref", "currency")[:limit]
+        .values_list("owner_ref", "currency")
     )
     return sum(settle_earnings(owner_ref=owner, currency=currency) for owner, currency in owners)
 
@@ -233,6 +235,8 @@ def _standing(
         if ends > now():
             return Standing("pending", "Until the return window of the sale is over.", ends)
         return Standing("available", "The return window is over.", ends)
+    if invoice_status == Invoice.Status.UNCOLLECTIBLE:
+        return Standing("returned", "The merchant did not pay; its invoice was written off.")
     prepaid = event.funding == MerchantFunding.Mode.PREPAID
     if prepaid or paid_at is not None:
         ends = (event.occurred_at if prepaid or paid_at is None else paid_at) + PPCV_WAIT

@@ -20,18 +20,21 @@ from agentstore.kit.money import Money
 from billing import webhooks
 from billing.accounts import AccountKey, merchant_receivable, processor_clearing
 from billing.journals import processor_fee_journal
-from billing.ledger import credit, debit, post, post_many
+from billing.ledger import credit, debit, post, post_many, reverse
 from billing.models import (
     Account,
     BillingParty,
     Invoice,
     InvoiceChange,
     InvoiceTax,
+    Journal,
     Statement,
     StatementLine,
     WebhookEvent,
 )
 from billing.models.ledger import PLATFORM
+from billing.names import merchant_page
+from billing.notices import tell
 from billing.processor import customers, invoicing
 from billing.processor.payments import smallest_payment
 
@@ -39,6 +42,7 @@ logger = structlog.get_logger(__name__)
 
 Status = Invoice.Status
 REFERENCE = "invoice:"
+WRITTEN_OFF = "invoice_written_off"
 
 
 class NoBillingAddress(Refused):
@@ -86,10 +90,23 @@ def issue_prepared() -> int:
             issued += 1
         except StoreError as refused:
             logger.warning("invoice not issued", invoice=str(invoice_id), why=refused.code)
+            if isinstance(refused, NoBillingAddress):
+                _ask_for_address(invoice_id)
             Invoice.objects.filter(pk=invoice_id).update(
                 last_error=f"{refused.code}: {refused.message}"[:2000]
             )
     return issued
+
+
+def _ask_for_address(invoice_id: uuid.UUID) -> None:
+    owner_ref = Invoice.objects.values_list("owner_ref", flat=True).get(pk=invoice_id)
+    tell(
+        key=f"billing_address:{invoice_id}",
+        owner_ref=owner_ref,
+        subject="We need an address for your invoice",
+        text="Your statement is made, but there is no address to invoice. Enter it on your statements page.",
+        path=merchant_page(owner_ref),
+    )
 
 
 def issue_invoice(*, invoice_id: uuid.UUID) -> Invoice:
@@ -234,7 +251,10 @@ def settle_invoice_event(*, event_id: int) -> None:
 
 @transaction.atomic
 def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, Money] | None = None) -> None:
-    """The money is there: book it and what the processor kept. Twice is once; others' invoices are left."""
+    """The money is there: book it and what the processor kept. Twice is once; others' invoices are left.
+
+    An invoice that was written off can still be paid: then what the write-off took back is earned after all.
+    """
     if not at_processor.reference.startswith(REFERENCE):
         return
     ours = Invoice.objects.filter(pk=uuid.UUID(at_processor.reference.removeprefix(REFERENCE))).first()
@@ -245,6 +265,10 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
     invoice = Invoice.objects.select_for_update().get(pk=ours.pk)
     if invoice.status == Status.PAID:
         return
+    if invoice.status == Status.UNCOLLECTIBLE:
+        reverse(
+            journal=Journal.objects.get(idempotency_key=f"{WRITTEN_OFF}:{invoice.pk}"), memo=invoice.number
+        )
     at = at_processor.paid_at or now()
     if at_processor.paid.micros:
         post(

@@ -144,7 +144,8 @@ def void_ppcv(*, event_id: uuid.UUID, reason: str, by: str) -> UsageEvent:
 
     Before posting it is rejected and never reaches the ledger; afterwards its journal is reversed.
     """
-    event = UsageEvent.objects.select_for_update().get(pk=event_id, kind=UsageEvent.Kind.PPCV)
+    # Not against references: who holds the budget and flags this event must not wait for who waits for the budget.
+    event = UsageEvent.objects.select_for_update(no_key=True).get(pk=event_id, kind=UsageEvent.Kind.PPCV)
     if event.status in (Status.REJECTED, Status.REVERSED):
         return event
     at = now()

@@ -151,16 +151,18 @@ def settle_payout_event(*, event_id: int) -> None:
     """What an event about a payout brings about, once: it arrived, or the bank refused it."""
     row = WebhookEvent.objects.get(pk=event_id)
     told = None
+    account = str(row.payload.get("account") or "")
     if row.handled_at is None and row.type in ("payout.paid", "payout.failed"):
         processor_ref = str(row.payload["data"]["object"]["id"])
-        account = str(row.payload.get("account") or "")
         if account:
             told = transfers.retrieve_payout(payout_id=processor_ref, account_id=account)
     with webhooks.handle(event_id) as event:
         if event is None or told is None or not told.reference.startswith(REFERENCE):
             return
         payout_id = uuid.UUID(told.reference.removeprefix(REFERENCE))
-        if Payout.objects.filter(pk=payout_id).exists():
+        # An account's owner may write any reference on payouts of its own.
+        ours = Payout.objects.filter(pk=payout_id, processor_account=account, processor_ref__in=["", told.id])
+        if ours.exists():
             settle_payout(payout_id=payout_id, told=told)
         else:
             logger.error("a payout that this store did not make", payout=told.id)

@@ -198,15 +198,36 @@ def announce_prices(
 
 @transaction.atomic
 def withdraw_prices(*, version_id: uuid.UUID, by: str, reason: str) -> PriceVersion:
-    """Take back a draft, or announced prices before their day. Raises Conflict when it has come."""
+    """Take back a draft, or announced prices before their day.
+
+    Raises Conflict when it has come, NoticeTooShort when later prices would then be a rise without notice: they
+    were announced as a fall from these.
+    """
     version = PriceVersion.objects.select_for_update().get(pk=version_id)
     coming = version.effective_at is not None and version.effective_at > now()
     if version.status != _Status.DRAFT and not (version.status == _Status.ANNOUNCED and coming):
         raise Conflict("Only drafts, and announced prices that are not in force yet, can be withdrawn.")
     version.status = _Status.WITHDRAWN
     version.save(update_fields=["status"])
+    if coming:
+        for later in PriceVersion.objects.filter(
+            currency=version.currency, status=_Status.ANNOUNCED, effective_at__gt=version.effective_at
+        ):
+            _require_notice(later)
     _record(version, _Status.WITHDRAWN, by, reason)
     return version
+
+
+def _require_notice(version: PriceVersion) -> None:
+    before = predecessor_of(version)
+    if before is None or version.effective_at is None or version.announced_at is None:
+        return
+    if version.effective_at >= version.announced_at + NOTICE:
+        return
+    if any(change.worse for change in compare(before, version)):
+        raise NoticeTooShort(
+            f"“{version.name}” would be a rise without {NOTICE.days} days' notice.", hint="Withdraw it first."
+        )
 
 
 @transaction.atomic

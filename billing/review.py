@@ -21,7 +21,11 @@ def _require_reason(reason: str) -> str:
 
 
 def _find(event_id: uuid.UUID) -> UsageEvent:
-    found = UsageEvent.objects.select_for_update().filter(pk=event_id, kind=UsageEvent.Kind.PPCV).first()
+    found = (
+        UsageEvent.objects.select_for_update(no_key=True)
+        .filter(pk=event_id, kind=UsageEvent.Kind.PPCV)
+        .first()
+    )
     if found is None:
         raise NotFound("There is no such fee.")
     return found

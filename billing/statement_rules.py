@@ -21,7 +21,10 @@ _Kind = Account.Kind
 # Posted when a statement is made, and part of that one.
 ROUNDING = "statement_rounding"
 # Movements of a receivable that settle what was charged; all others are charges.
-SETTLING = ("invoice_tax", "invoice_paid", "invoice_written_off", "credit_note", "credit_note_tax")
+SETTLING = (
+    *("invoice_tax", "invoice_paid", "invoice_written_off", "invoice_written_off_reversal"),
+    *("credit_note", "credit_note_tax"),
+)
 KINDS = (
     _Kind.MERCHANT_RECEIVABLE,
     "merchant_prepaid",

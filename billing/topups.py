@@ -14,10 +14,13 @@ from django.db import transaction
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, NotFound, Unavailable
 from agentstore.kit.money import Money
-from billing import webhooks
+from billing import chargebacks, webhooks
 from billing.journals import processor_fee_journal, top_up_journal
 from billing.ledger import post_many
 from billing.models import TopUp, TopUpChange, WebhookEvent
+from billing.names import merchant_page
+from billing.notices import tell
+from billing.processor.disputes import ProcessorDispute
 from billing.processor.errors import Declined
 from billing.processor.payments import (
     Payment,
@@ -134,6 +137,33 @@ def settle_event(*, event_id: int) -> None:
             settle_top_up(top_up_id=top_up_id, payment=payment)
         elif event.type == "payment_intent.canceled":
             give_up_top_up(top_up_id=top_up_id, by="processor", reason="the payment was cancelled")
+
+
+@transaction.atomic
+def settle_dispute(*, dispute: ProcessorDispute, payment: Payment) -> None:
+    """Book what a bank did with a top-up: taken back it leaves the balance at once, won it is there again.
+
+    Twice is once, and the order of the events does not matter. Raises as `settle_top_up`.
+    """
+    top_up_id = _named(payment.reference)
+    if top_up_id is None or not TopUp.objects.filter(pk=top_up_id).exists():
+        return
+    top_up = settle_top_up(top_up_id=top_up_id, payment=payment)
+    merchant_ref, amount = top_up.merchant_ref, dispute.amount
+    won = dispute.status == "won"
+    if dispute.withdrawn.micros or won:
+        chargebacks.post_withdrawal(dispute_ref=dispute.id, amount=amount, fee=dispute.fee)
+        chargebacks.post_top_up_withdrawn(dispute_ref=dispute.id, merchant_ref=merchant_ref, amount=amount)
+        tell(
+            key=f"top_up_disputed:{dispute.id}",
+            owner_ref=merchant_ref,
+            subject="Your bank took a payment into your balance back",
+            text=f"{amount} came off your balance for conversations.",
+            path=merchant_page(merchant_ref),
+        )
+    if won:
+        chargebacks.post_won(dispute_ref=dispute.id, amount=amount)
+        chargebacks.post_top_up_given_back(dispute_ref=dispute.id, merchant_ref=merchant_ref, amount=amount)
 
 
 def _named(reference: str) -> uuid.UUID | None:

@@ -29,6 +29,8 @@ SOURCE = "stripe"
 # Long enough for a task that was enqueued on receipt to run before it is enqueued again.
 _GRACE = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
+# What connected accounts may tell of: all else of theirs is none of the store's, whatever reference it bears.
+_OF_ACCOUNTS = ("account.", "payout.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def receive(*, body: bytes, signature: str) -> WebhookEvent:
 
 def _task_for(row: WebhookEvent) -> str | None:
     """By our own reference on the object where it has one of ours, else by the event's type."""
+    if row.payload.get("account") and not row.type.startswith(_OF_ACCOUNTS):
+        return None
     reference = str(((row.payload["data"]["object"].get("metadata") or {}).get("reference")) or "")
     for routes, name in (
         (settings.PROCESSOR_REFERENCE_TASKS, reference),

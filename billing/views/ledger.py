@@ -21,12 +21,14 @@ from billing.paging import PER_PAGE, newest
 
 KINDS = (
     *("sale", "processor_fee", "refund", "dispute", "dispute_won", "dispute_lost"),
-    *("ppcv", "ppcv_reversal", "agent_tax", "tax_reversal", "top_up"),
+    *("ppcv", "ppcv_reversal", "agent_tax", "tax_reversal"),
+    *("top_up", "top_up_disputed", "top_up_dispute_won"),
     *(
         "statement_rounding",
         "invoice_tax",
         "invoice_paid",
         "invoice_written_off",
+        "invoice_written_off_reversal",
         "credit_note",
         "credit_note_tax",
     ),

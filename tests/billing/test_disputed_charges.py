@@ -12,7 +12,7 @@ from django.urls import reverse
 from agentstore.identity.services import add_member
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid
-from billing import disputes, dunning, ledger, standing
+from billing import disputes, dunning, earnings, ledger, metering, standing
 from billing.accounts import (
     AccountKey,
     developer_pending,
@@ -29,12 +29,14 @@ from billing.models import (
     Statement,
     UsageEvent,
 )
+from billing.pricing import Terms, announce_prices, draft_prices
 from billing.processor import invoicing
 from billing.processor.client import client
 from billing.processor.errors import ProcessorRefused
-from tests.billing.conftest import STUDIO, usd
+from tests.billing.conftest import STUDIO, TERMS, usd
 from tests.billing.killed_calls import kill_after_each_call
 from tests.billing.months import bill_to, close, conversations, day, issued, paid
+from tests.billing.test_ledger import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,6 +176,16 @@ def test_reminders_come_in_steps_each_once(invoice, merchant_ref):
     assert standing.is_suspended(merchant_ref)
 
 
+def test_reminders_that_are_late_still_leave_a_week_each(invoice):
+    assert invoice.due_at is not None
+    seen = []
+    for days in (40, 41, 47, 53, 54, 61):
+        with time_machine.travel(invoice.due_at + timedelta(days=days), tick=False):
+            dunning.remind_overdue()
+        seen.append(DunningStep.objects.count())
+    assert seen == [1, 1, 2, 2, 3, 4]
+
+
 def test_fees_stop_at_the_last_step_and_go_on_when_it_is_paid(standin, prices, invoice, merchant_ref):
     DunningStep.objects.create(invoice=invoice, step="suspended")
     assert not conversations_held(prices, merchant_ref)
@@ -183,8 +195,6 @@ def test_fees_stop_at_the_last_step_and_go_on_when_it_is_paid(standin, prices, i
 
 
 def conversations_held(prices, merchant_ref: str) -> bool:
-    from billing import metering
-
     outcome = metering.meter_ppcv(
         conversation_ref=str(uuid.uuid4()), merchant_ref=merchant_ref, developer_ref=STUDIO,
         category="electronics", price_version_id=prices.pk, occurred_at=day(10, 21),
@@ -209,6 +219,65 @@ def test_a_write_off_takes_everything_back(invoice, events, merchant_ref):
     assert balances(merchant_ref) == (0, 0, 0, 0)
     assert invoicing.retrieve_invoice(invoice_id=invoice.processor_ref).status == "uncollectible"
     assert Journal.objects.filter(kind="invoice_written_off").count() == 1
+
+
+def test_what_is_credited_but_not_issued_when_it_is_written_off_is_not_issued(invoice, events, merchant_ref):
+    uphold(events[0])
+    dunning.write_off(invoice=invoice, by="olivia", reason="bankrupt")
+    assert disputes.issue_credit_notes() == 0
+    assert balances(merchant_ref) == (0, 0, 0, 0)
+
+
+def test_a_write_off_does_not_hold_other_shares_back(prices, invoice, events, merchant_ref):
+    metering.meter_agent_tax(
+        line_ref="l1", conversation_ref="c1", merchant_ref=merchant_ref, developer_ref=STUDIO,
+        category="electronics", price_version_id=prices.pk, amount=usd("100"), occurred_at=day(10, 20),
+    )  # fmt: skip
+    dunning.write_off(invoice=invoice, by="olivia", reason="bankrupt")
+    with time_machine.travel(day(12, 20), tick=False):
+        assert earnings.immature(STUDIO, "USD").micros == 0
+        earnings.settle_earnings(owner_ref=STUDIO, currency="USD")
+    assert -ledger.balance(earnings.developer_available(STUDIO, "USD")) == usd("9.45")
+    assert "written off" in earnings.standings(events)[events[0].pk].why
+
+
+def test_an_invoice_that_is_paid_after_it_was_written_off_is_earned_after_all(
+    standin, invoice, events, merchant_ref
+):
+    earned = balances(merchant_ref)[1:]
+    dunning.write_off(invoice=invoice, by="olivia", reason="bankrupt")
+    for _ in range(2):
+        assert paid(standin, invoice).status == "paid"
+        assert balances(merchant_ref) == (0, *earned)
+    assert invoice.paid_at is not None
+    assert earnings.immature(STUDIO, "USD", invoice.paid_at) == usd("0.70")
+    assert sum(line.balance.micros for line in ledger.trial_balance()) == 0
+
+
+def test_what_was_written_off_is_not_credited_too(invoice, events, merchant_ref):
+    dispute = disputes.open_dispute(event_id=events[0].pk, owner_ref=merchant_ref, reason="x", by="mia")
+    dunning.write_off(invoice=invoice, by="olivia", reason="bankrupt")
+    with pytest.raises(disputes.WrittenOff):
+        disputes.decide_dispute(dispute_id=dispute.pk, uphold=True, by="olivia", note="a bot")
+    assert balances(merchant_ref) == (0, 0, 0, 0)
+    declined = disputes.decide_dispute(dispute_id=dispute.pk, uphold=False, by="olivia", note="written off")
+    assert declined.status == "declined"
+
+
+def test_charges_of_a_line_that_are_credited_side_by_side_come_to_the_line(standin, prices, merchant_ref):
+    half_cents = changed_prices(ppcv=15_000)
+    fees = conversations(half_cents, merchant_ref, at=day(10, 20), categories=["toys"] * 40)
+    bill_to(merchant_ref)
+    close(11)
+    issued(merchant_ref)
+    in_threads(4, lambda number: uphold(fees[number]).pk)
+    assert sum(note.net_minor for note in CreditNote.objects.all()) == 6, "four times 1.5 cents"
+
+
+def changed_prices(*, ppcv: int):
+    terms = [*TERMS[2:], Terms("ppcv", ppcv)]
+    version = draft_prices(name="half cents", terms=terms, by="test")
+    return announce_prices(version_id=version.pk, effective_at=now() + timedelta(days=1), by="test")
 
 
 def test_a_paid_invoice_can_not_be_written_off(standin, invoice):

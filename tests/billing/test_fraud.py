@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.urls import reverse
 
 from agentstore.kit.errors import Conflict, Invalid, NotFound
@@ -181,3 +182,19 @@ def test_flagged_fees_are_the_operators(client, charlie, mia, merchant, prices, 
         body = {"decision": "release", "event": [event_id], "reason": "let me"}
         assert client.post(reverse("billing:review"), body).status_code == 404
     assert metering.Status(status_of(event_id)) == "quarantined"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fee_can_be_rejected_while_a_rule_flags_it(prices, budget):
+    """Who flags it holds the budget that the rejection waits for, so it must not wait for the rejection."""
+    event_id = flagged(prices)
+    with transaction.atomic():
+        reject_event(event_id=event_id, reason="a bot", by="olivia")
+
+        def flag(number: int) -> None:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                fraud.flag_events([event_id], rule=Rule.VELOCITY, detail="")
+
+        in_threads(1, flag)
+    assert rules_of(event_id) == {"own_organization", "velocity"}

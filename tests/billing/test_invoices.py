@@ -12,7 +12,7 @@ from celery import current_app
 from agentstore.kit.money import Money
 from billing import budgets, invoices, ledger, metering, posting, statements
 from billing.accounts import AccountKey, merchant_receivable, processor_clearing, processor_fees
-from billing.models import BillingParty, Invoice, Journal, WebhookEvent
+from billing.models import BillingParty, Invoice, Journal, Notice, WebhookEvent
 from billing.processor.client import client, reference_of
 from billing.processor.errors import ProcessorUnavailable
 from tests.billing.conftest import STUDIO, usd
@@ -85,6 +85,8 @@ def test_an_invoice_waits_for_an_address(standin, invoice):
     assert invoices.issue_prepared() == 0
     invoice.refresh_from_db()
     assert (invoice.status, invoice.last_error.split(":")[0]) == ("prepared", "no_billing_address")
+    invoices.issue_prepared()
+    assert Notice.objects.get(owner_ref=invoice.owner_ref, key__startswith="billing_address:"), "told once"
 
 
 def test_a_processor_that_is_away_delays_it(standin, invoice, party, settings):

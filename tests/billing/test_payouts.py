@@ -99,6 +99,17 @@ def test_a_payout_is_made_sent_and_arrives(standin, account, studio_ref):
     assert payout.changes.count() == 3
 
 
+def test_a_payout_of_anothers_account_says_nothing_of_it(standin, account, studio_ref):
+    earn(studio_ref, "30")
+    payout = prepare(studio_ref)
+    assert payout is not None
+    payouts.send_prepared()
+    Payout.objects.update(processor_account="acct_other")
+    arrive(standin, account)
+    payout.refresh_from_db()
+    assert payout.status == "sent"
+
+
 def test_too_little_rolls_over_and_a_month_has_one_payout(account, studio_ref):
     earn(studio_ref, "24.99")
     assert prepare(studio_ref) is None

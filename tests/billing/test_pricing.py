@@ -148,3 +148,15 @@ def test_seeding_twice_is_seeding_once(db):
     assert version.ppcv("") == usd("0.15")
     assert (version.tax_ppm(""), version.share_ppm()) == (150_000, 700_000)
     assert PriceVersion.objects.count() == 1
+
+
+def test_a_withdrawal_does_not_make_a_rise_without_notice(prices):
+    dear = announce_prices(version_id=changed("dear", ppcv=300_000).pk, effective_at=at(20), by="olivia")
+    with time_machine.travel(at(15), tick=False):
+        less = announce_prices(version_id=changed("less", ppcv=200_000).pk, effective_at=at(21), by="olivia")
+        with pytest.raises(NoticeTooShort):
+            withdraw_prices(version_id=dear.pk, by="olivia", reason="a mistake")
+        dear.refresh_from_db()
+        assert dear.status == "announced"
+        withdraw_prices(version_id=less.pk, by="olivia", reason="a mistake")
+        assert withdraw_prices(version_id=dear.pk, by="olivia", reason="a mistake").status == "withdrawn"

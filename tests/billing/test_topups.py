@@ -9,8 +9,12 @@ from agentstore.identity.services import add_member
 from agentstore.kit.errors import Conflict, NotFound
 from billing import ledger, topups
 from billing.accounts import merchant_prepaid, processor_clearing, processor_fees
-from billing.models import Journal, MerchantFunding, TopUp, WebhookEvent
+from billing.chargebacks import dispute_loss
+from billing.models import Journal, MerchantFunding, Notice, TopUp, WebhookEvent
+from billing.processor.client import client as stripe
+from billing.processor.disputes import answer_dispute
 from billing.processor.payments import confirm_payment, create_payment, retrieve_payment
+from marketplace.shopping import settlement
 from tests.billing.conftest import MERCHANT, usd
 from tests.billing.test_pages import text
 
@@ -97,6 +101,39 @@ def test_a_cancelled_payment_ends_it(standin):
     assert top_up.status == "failed"
     with pytest.raises(Conflict):
         topups.try_card(top_up_id=top_up.pk, payment_method="pm_card_visa")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("answer", "left"), [(None, 0), ("losing_evidence", 0), ("winning_evidence", 50_000_000)]
+)
+def test_what_a_bank_takes_back_is_not_to_be_spent(standin, answer, left):
+    top_up = start()
+    payment = create_payment(reference=f"topup:{top_up.pk}", amount=top_up.amount)
+    confirm_payment(payment_id=payment.id, payment_method="pm_card_createDispute")
+    dispute = stripe().v1.disputes.list({"payment_intent": payment.id}).data[0]
+    for number in range(2):
+        told_of_dispute(dispute.id, payment.id, f"created{number}")
+        assert balance() == 0, "booked by this event if the payment's has not come yet"
+    if answer is not None:
+        answer_dispute(dispute_id=dispute.id, text=answer)
+        for number in range(2):
+            told_of_dispute(dispute.id, payment.id, f"closed{number}")
+    assert balance() == left
+    assert ledger.balance(dispute_loss("USD")).micros == 0
+    fees = ledger.balance(processor_fees("USD")).micros
+    assert ledger.balance(processor_clearing("USD")).micros == left - fees
+    assert Notice.objects.filter(key__startswith="top_up_disputed:").count() == 1
+
+
+def told_of_dispute(dispute_id: str, payment_id: str, event_id: str) -> None:
+    thing = {"object": "dispute", "id": dispute_id, "payment_intent": payment_id, "metadata": {}}
+    row = WebhookEvent.objects.create(
+        external_id=event_id,
+        type="charge.dispute.updated",
+        payload={"created": 1_790_000_000, "data": {"object": thing}},
+    )
+    settlement.settle_event(event_id=row.pk)
 
 
 def test_a_top_up_is_its_merchants(db):

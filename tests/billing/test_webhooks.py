@@ -97,6 +97,15 @@ def test_events_that_nobody_wants_are_done_at_once(client, told):
     assert told == []
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("type_", "wanted"), [("payment_intent.succeeded", False), ("payout.paid", True)])
+def test_what_connected_accounts_may_tell_of(client, told, settings, type_, wanted):
+    settings.PROCESSOR_EVENT_TASKS = {"payment_intent.": TASK, "payout.": TASK}
+    body = json.dumps({**json.loads(event(type_=type_)), "account": "acct_1"}).encode()
+    assert deliver(client, body).status_code == 200
+    assert bool(told) == wanted
+
+
 @pytest.fixture
 def received(db) -> WebhookEvent:
     body = event()
