@@ -134,6 +134,15 @@ def test_texts_leave_without_what_cannot_be_seen(lamp, ask, client):
     assert "concealed" in marks(product)["description"][1]
 
 
+def test_an_order_beside_half_a_surrogate_pair_holds_up_nobody(load, merchant):
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in ORDER)
+    load(merchant, feed(description=f"{escaped}\\ud800"), filename="feed.tsv")
+    assert examine_products() == 1
+    mark = MarkedText.objects.get()
+    assert (mark.field, mark.status) == ("description", "open")
+    assert examine_products() == 0
+
+
 def version_of(product):
     return TextExamination.objects.get(product=product).version
 
