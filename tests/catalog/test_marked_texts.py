@@ -17,6 +17,7 @@ from marketplace.catalog.hostile.detector import VERSION
 from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import MarkedText, Media, Product, TextExamination, Variant
 from marketplace.catalog.offers import read_offer
+from marketplace.catalog.products import restore_product, withhold_product
 from tests.catalog.lamps import ORDER, PRESSING, feed
 
 
@@ -237,6 +238,28 @@ def test_a_product_hidden_twice_comes_back_with_the_second_decision(lamp, olivia
         decide_text(text_id=mark.pk, decision="clear", by=olivia, reason="x")
         product.refresh_from_db()
         assert product.status == status
+
+
+def test_what_is_withheld_for_another_reason_stays_so_when_a_text_is_cleared(lamp, olivia):
+    product = lamp(description=ORDER)
+    mark = product.marked_texts.get()
+    withhold_product(product_id=product.pk, by=olivia, reason="recalled")
+    for decision in ("hide", "clear"):
+        decide_text(text_id=mark.pk, decision=decision, by=olivia, reason="x")
+        product.refresh_from_db()
+        assert product.status == "withheld"
+
+
+def test_a_hidden_product_that_is_let_back_by_hand_is_marked(lamp, ask, olivia):
+    product = lamp(description=ORDER)
+    mark = product.marked_texts.get()
+    decide_text(text_id=mark.pk, decision="hide", by=olivia, reason="x")
+    restore_product(product_id=product.pk, by=olivia, reason="agreed with the merchant")
+    assert told(ask("product", {"id": product.public_id})) == [("untrusted_content", "$.product")]
+    withhold_product(product_id=product.pk, by=olivia, reason="recalled")
+    decide_text(text_id=mark.pk, decision="clear", by=olivia, reason="x")
+    product.refresh_from_db()
+    assert product.status == "withheld", "the text no longer hides it"
 
 
 def test_decisions_need_a_reason_a_name_and_a_text(lamp, olivia):

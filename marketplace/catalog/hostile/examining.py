@@ -121,3 +121,11 @@ def move_text(row: MarkedText, *, to: str, reason: str, by: Any = None) -> None:
     row.status, row.changed_at = to, now()
     row.save()
     MarkedTextChange.objects.create(marked_text=row, from_status=before, to_status=to, reason=reason, by=by)
+
+
+def keep_marked(*, product_id: int, by: Any, reason: str) -> None:
+    """Have answers tell of the texts that hid a product, now that it is back; the caller's transaction."""
+    for row in MarkedText.objects.select_for_update().filter(product=product_id, status=_Status.HIDDEN):
+        row.hid_product = False
+        move_text(row, to=_Status.KEPT, reason=reason, by=by)
+    MarkedText.objects.filter(product=product_id, hid_product=True).update(hid_product=False)
