@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from django.db import connection, transaction
 
+from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.hostile.decisions import (
     InvalidDecision,
     NothingToDecide,
@@ -19,6 +21,7 @@ from marketplace.catalog.models import MarkedText, Media, Product, TextExaminati
 from marketplace.catalog.offers import read_offer
 from marketplace.catalog.products import restore_product, withhold_product
 from tests.catalog.lamps import ORDER, PRESSING, feed
+from tests.database import somebody_waits_for_a_lock
 
 
 @pytest.fixture
@@ -317,3 +320,28 @@ def test_a_text_that_changes_during_its_examination_is_examined_again(load, merc
     assert TextExamination.objects.get().version == 0
     assert examine_products() == 1
     assert MarkedText.objects.get().field == "description"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_description_that_is_published_during_an_examination_takes_its_turn(load, merchant, mia):
+    load(merchant, feed(description=ORDER), filename="feed.tsv")
+    draft = make_draft(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
+
+    def publish():
+        try:
+            publish_draft(draft_id=draft.pk, merchant=merchant, text="A lamp.", by=mia)
+        finally:
+            connection.close()
+
+    publishing = threading.Thread(target=publish)
+    with transaction.atomic():
+        TextExamination.objects.select_for_update().get()
+        publishing.start()
+        deadline = time.monotonic() + 20
+        while not somebody_waits_for_a_lock():
+            assert publishing.is_alive()
+            assert time.monotonic() < deadline
+        assert examine_products() == 1
+    publishing.join(20)
+    assert Product.objects.get().description == "A lamp."
+    assert TextExamination.objects.get().version == 0
