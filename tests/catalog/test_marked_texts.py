@@ -286,6 +286,16 @@ def test_a_merchant_asks_for_a_review_once(lamp, merchant, mia, olivia):
     assert decide_text(text_id=mark.pk, decision="keep", by=olivia, reason="no proof").asked_at is None
 
 
+def test_a_merchant_may_ask_about_a_text_that_took_the_place_of_one_it_asked_about(lamp, merchant, mia):
+    mark = lamp(description=PRESSING).marked_texts.get()
+    for other in (f"{PRESSING} Hurry.", "A lamp."):
+        ask_for_review(text_id=mark.pk, merchant=merchant, by=mia, reason="All true")
+        lamp(description=other)
+        lamp(description=PRESSING)
+        mark.refresh_from_db()
+        assert (mark.status, mark.asked_at) == ("noted", None)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_examination_leaves_its_products_in_line(load, merchant):
     load(merchant, feed(description=ORDER), filename="feed.tsv")

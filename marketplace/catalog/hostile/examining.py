@@ -99,6 +99,8 @@ def _keep(
         if stands:
             row.save()
         else:
+            # What its merchant asked was about the text of before.
+            row.asked_at = None
             # A product that was hidden stays so until an operator has seen the new text.
             to = _Status.OPEN if row.hid_product else wanted
             move_text(row, to=to, reason="the text has changed" if known else "found")
@@ -106,6 +108,7 @@ def _keep(
         if field in judged or row.status == _Status.GONE:
             continue
         if not row.hid_product:
+            row.asked_at = None
             move_text(row, to=_Status.GONE, reason="the text is no longer there")
         elif row.status == _Status.HIDDEN:
             move_text(row, to=_Status.OPEN, reason="the text is no longer there; the product is still hidden")
