@@ -164,6 +164,7 @@ def test_only_changed_texts_are_examined_again(lamp, load, merchant):
         lambda: Variant.objects.filter(item_id="two").delete(),
         lambda: Media.objects.create(product=product, path="photos/x.webp", alt="Look", width=1, height=1),
         lambda: Media.objects.update(alt="Look here"),
+        lambda: Media.objects.all().delete(),
     ):
         change()
         assert version_of(product) == 0
