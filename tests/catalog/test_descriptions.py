@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstore.identity.services import create_organization
+from agentstore.kit.clock import now
+from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.drafting.facts import Facts, describe, numbers_beyond
 from marketplace.catalog.feeds.batches import write_batch
 from marketplace.catalog.feeds.items import read_item
 from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.models import DescriptionDraft, IndexOutbox, Product
 from tests.catalog.conftest import FEED
+from tests.database import somebody_waits_for_a_lock
 
 TEMPLATE = "Cotton Tee by Loom. Shirts in Clothing. Color: Blue. Size: S or M."
 
@@ -260,8 +263,9 @@ def test_what_a_model_may_not_say_falls_back_to_the_template(desk, model, answer
 def test_a_model_server_that_is_silent_or_away_falls_back(desk, model, settings):
     model.answer = lambda handler: model.over.wait()
     assert "did not answer in time" in desk.draft().note
-    settings.MODEL_BASE_URL = "http://127.0.0.1:1/v1"
-    assert "did not answer in time" in desk.draft().note
+    for away in ("http://127.0.0.1:1/v1", "http://[::1", "no address"):
+        settings.MODEL_BASE_URL = away
+        assert "did not answer in time" in desk.draft().note
     settings.DESCRIPTION_MODEL_SECONDS = 0
     assert desk.draft().note == ""
 
