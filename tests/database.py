@@ -24,6 +24,17 @@ def may_ignore_triggers() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def somebody_waits_for_a_lock() -> bool:
+    """Whether a transaction stands still because of another's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND NOT granted)"
+            " OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def flush_filled(self: DatabaseOperations, style: Any, tables: Sequence[str], **_: Any) -> list[str]:
     """In the place of Django's `sql_flush`: a test fills a few of the tables, and to truncate all of them costs more
     than most tests do.

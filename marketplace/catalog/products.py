@@ -13,6 +13,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
+from marketplace.catalog.hostile.examining import keep_marked
 from marketplace.catalog.hostile.marks import UNMARKED, Marks
 from marketplace.catalog.measures import Measure
 from marketplace.catalog.models import Product, ProductStatusChange
@@ -139,7 +140,7 @@ class ProductView:
 
 @transaction.atomic
 def _move_product(*, product_id: int, to_status: str, by: User, reason: str) -> Product:
-    product = Product.objects.select_for_update().filter(pk=product_id).first()
+    product = Product.objects.select_for_update(no_key=True).filter(pk=product_id).first()
     if product is None:
         raise NotFound("There is no such product.")
     if product.status != to_status:
@@ -157,6 +158,12 @@ def withhold_product(*, product_id: int, by: User, reason: str) -> Product:
     return _move_product(product_id=product_id, to_status=Product.Status.WITHHELD, by=by, reason=reason)
 
 
+@transaction.atomic
 def restore_product(*, product_id: int, by: User, reason: str) -> Product:
-    """Let a withheld product back. The caller has checked that `by` is an operator."""
-    return _move_product(product_id=product_id, to_status=Product.Status.ACTIVE, by=by, reason=reason)
+    """Let a withheld product back. Texts that hid it are marked from then on.
+
+    The caller has checked that `by` is an operator.
+    """
+    product = _move_product(product_id=product_id, to_status=Product.Status.ACTIVE, by=by, reason=reason)
+    keep_marked(product_id=product_id, by=by, reason=reason)
+    return product

@@ -3,18 +3,26 @@
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentstore.identity.services import create_organization
+from agentstore.kit.clock import now
+from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.drafting.facts import Facts, describe, numbers_beyond
-from marketplace.catalog.models import DescriptionDraft, IndexOutbox
+from marketplace.catalog.feeds.batches import write_batch
+from marketplace.catalog.feeds.items import read_item
+from marketplace.catalog.feeds.progress import lock_merchant
+from marketplace.catalog.models import DescriptionDraft, IndexOutbox, Product
 from tests.catalog.conftest import FEED
+from tests.database import somebody_waits_for_a_lock
 
 TEMPLATE = "Cotton Tee by Loom. Shirts in Clothing. Color: Blue. Size: S or M."
 
@@ -146,6 +154,36 @@ def test_a_feed_that_says_what_it_said_then_leaves_it(desk, tee, shop, load):
     assert tee.description == "A softer shirt of organic cotton."
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_is_published_during_an_import_is_not_lost_to_it(merchant, mia):
+    row = {"id": "lamp", "title": "Lamp", "description": "Old.", "price": "9 USD", "availability": "in_stock"}
+
+    def read(**cells):
+        return [(1, read_item({**row, **cells}, currency="USD", at=now()))]
+
+    write_batch(merchant=merchant, items=read())
+    draft = make_draft(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
+
+    def publish():
+        try:
+            publish_draft(draft_id=draft.pk, merchant=merchant, text="New.", by=mia)
+        finally:
+            connection.close()
+
+    publishing = threading.Thread(target=publish)
+    with transaction.atomic():
+        lock_merchant(merchant.pk)
+        publishing.start()
+        deadline = time.monotonic() + 20
+        while not somebody_waits_for_a_lock():
+            assert publishing.is_alive()
+            assert time.monotonic() < deadline
+        write_batch(merchant=merchant, items=read(title="Desk lamp"))
+    publishing.join(20)
+    product = Product.objects.get()
+    assert (product.title, product.description) == ("Desk lamp", "New.")
+
+
 def test_discarded_or_drafted_anew(desk, tee):
     first = desk.draft()
     second = desk.draft()
@@ -225,8 +263,9 @@ def test_what_a_model_may_not_say_falls_back_to_the_template(desk, model, answer
 def test_a_model_server_that_is_silent_or_away_falls_back(desk, model, settings):
     model.answer = lambda handler: model.over.wait()
     assert "did not answer in time" in desk.draft().note
-    settings.MODEL_BASE_URL = "http://127.0.0.1:1/v1"
-    assert "did not answer in time" in desk.draft().note
+    for away in ("http://127.0.0.1:1/v1", "http://[::1", "no address"):
+        settings.MODEL_BASE_URL = away
+        assert "did not answer in time" in desk.draft().note
     settings.DESCRIPTION_MODEL_SECONDS = 0
     assert desk.draft().note == ""
 

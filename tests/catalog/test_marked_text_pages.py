@@ -59,7 +59,8 @@ def test_the_merchant_sees_its_marks_and_asks(lamp, client, merchant, mia, offer
     ):
         assert "asks to set aside what the reader was told" in client.get(address).content.decode().lower()
     asking = reverse("catalog:marked-text-ask", args=[merchant.slug, mark.pk])
-    assert client.post(asking, {"reason": "", "back": report}).status_code == 400
+    for empty in ("", "\x00"):
+        assert client.post(asking, {"reason": empty, "back": report}).status_code == 400
     assert client.post(asking, {"reason": "It is a joke", "back": report})["Location"] == report
     assert "Review asked for" in client.get(report).content.decode()
     decide_text(text_id=mark.pk, decision="keep", by=olivia, reason="Not funny")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from django.db import connection, transaction
 
+from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.hostile.decisions import (
     InvalidDecision,
     NothingToDecide,
@@ -17,7 +19,9 @@ from marketplace.catalog.hostile.detector import VERSION
 from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import MarkedText, Media, Product, TextExamination, Variant
 from marketplace.catalog.offers import read_offer
+from marketplace.catalog.products import restore_product, withhold_product
 from tests.catalog.lamps import ORDER, PRESSING, feed
+from tests.database import somebody_waits_for_a_lock
 
 
 @pytest.fixture
@@ -134,6 +138,15 @@ def test_texts_leave_without_what_cannot_be_seen(lamp, ask, client):
     assert "concealed" in marks(product)["description"][1]
 
 
+def test_an_order_beside_half_a_surrogate_pair_holds_up_nobody(load, merchant):
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in ORDER)
+    load(merchant, feed(description=f"{escaped}\\ud800"), filename="feed.tsv")
+    assert examine_products() == 1
+    mark = MarkedText.objects.get()
+    assert (mark.field, mark.status) == ("description", "open")
+    assert examine_products() == 0
+
+
 def version_of(product):
     return TextExamination.objects.get(product=product).version
 
@@ -151,6 +164,7 @@ def test_only_changed_texts_are_examined_again(lamp, load, merchant):
         lambda: Variant.objects.filter(item_id="two").delete(),
         lambda: Media.objects.create(product=product, path="photos/x.webp", alt="Look", width=1, height=1),
         lambda: Media.objects.update(alt="Look here"),
+        lambda: Media.objects.all().delete(),
     ):
         change()
         assert version_of(product) == 0
@@ -230,6 +244,28 @@ def test_a_product_hidden_twice_comes_back_with_the_second_decision(lamp, olivia
         assert product.status == status
 
 
+def test_what_is_withheld_for_another_reason_stays_so_when_a_text_is_cleared(lamp, olivia):
+    product = lamp(description=ORDER)
+    mark = product.marked_texts.get()
+    withhold_product(product_id=product.pk, by=olivia, reason="recalled")
+    for decision in ("hide", "clear"):
+        decide_text(text_id=mark.pk, decision=decision, by=olivia, reason="x")
+        product.refresh_from_db()
+        assert product.status == "withheld"
+
+
+def test_a_hidden_product_that_is_let_back_by_hand_is_marked(lamp, ask, olivia):
+    product = lamp(description=ORDER)
+    mark = product.marked_texts.get()
+    decide_text(text_id=mark.pk, decision="hide", by=olivia, reason="x")
+    restore_product(product_id=product.pk, by=olivia, reason="agreed with the merchant")
+    assert told(ask("product", {"id": product.public_id})) == [("untrusted_content", "$.product")]
+    withhold_product(product_id=product.pk, by=olivia, reason="recalled")
+    decide_text(text_id=mark.pk, decision="clear", by=olivia, reason="x")
+    product.refresh_from_db()
+    assert product.status == "withheld", "the text no longer hides it"
+
+
 def test_decisions_need_a_reason_a_name_and_a_text(lamp, olivia):
     mark = lamp(description=ORDER).marked_texts.get()
     for decision, reason in (("burn", "x"), ("keep", " ")):
@@ -249,6 +285,16 @@ def test_a_merchant_asks_for_a_review_once(lamp, merchant, mia, olivia):
     with pytest.raises(NothingToDecide):
         ask_for_review(text_id=mark.pk, merchant=merchant, by=mia, reason="All true")
     assert decide_text(text_id=mark.pk, decision="keep", by=olivia, reason="no proof").asked_at is None
+
+
+def test_a_merchant_may_ask_about_a_text_that_took_the_place_of_one_it_asked_about(lamp, merchant, mia):
+    mark = lamp(description=PRESSING).marked_texts.get()
+    for other in (f"{PRESSING} Hurry.", "A lamp."):
+        ask_for_review(text_id=mark.pk, merchant=merchant, by=mia, reason="All true")
+        lamp(description=other)
+        lamp(description=PRESSING)
+        mark.refresh_from_db()
+        assert (mark.status, mark.asked_at) == ("noted", None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -285,3 +331,28 @@ def test_a_text_that_changes_during_its_examination_is_examined_again(load, merc
     assert TextExamination.objects.get().version == 0
     assert examine_products() == 1
     assert MarkedText.objects.get().field == "description"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_description_that_is_published_during_an_examination_takes_its_turn(load, merchant, mia):
+    load(merchant, feed(description=ORDER), filename="feed.tsv")
+    draft = make_draft(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
+
+    def publish():
+        try:
+            publish_draft(draft_id=draft.pk, merchant=merchant, text="A lamp.", by=mia)
+        finally:
+            connection.close()
+
+    publishing = threading.Thread(target=publish)
+    with transaction.atomic():
+        TextExamination.objects.select_for_update().get()
+        publishing.start()
+        deadline = time.monotonic() + 20
+        while not somebody_waits_for_a_lock():
+            assert publishing.is_alive()
+            assert time.monotonic() < deadline
+        assert examine_products() == 1
+    publishing.join(20)
+    assert Product.objects.get().description == "A lamp."
+    assert TextExamination.objects.get().version == 0

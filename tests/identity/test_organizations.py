@@ -11,6 +11,7 @@ from agentstore.identity.access import organization_for, require_operator, requi
 from agentstore.identity.models import Membership, MembershipEvent, Organization
 from agentstore.identity.services import LastOwner, add_member, create_organization, remove_member
 from agentstore.kit.errors import Conflict, Forbidden, Invalid, NotFound, StoreError, Unauthenticated
+from tests.database import somebody_waits_for_a_lock
 
 
 def roles(organization) -> dict[str, str]:
@@ -93,16 +94,6 @@ def test_the_last_owner_stays(studio, alice, bob):
     add_member(organization=studio, user=bob, role="owner", by=alice)
     remove_member(organization=studio, user=alice, by=alice)
     assert roles(studio) == {"Bob": "owner"}
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-            " WHERE datname = current_database() AND NOT granted)"
-            " OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,10 +12,12 @@ from ucp_sdk.models.schemas.shopping.fulfillment import Checkout as UcpCheckoutM
 from ucp_sdk.models.schemas.shopping.order import Order as UcpOrderModel
 
 from agentstore.kit.clock import now
-from marketplace.catalog.models import Offer
+from marketplace.catalog.hostile.examining import examine_products
+from marketplace.catalog.models import Offer, Product
 from marketplace.shopping.models import Checkout, Order, UcpCheckout
 from marketplace.shopping.ucp import completing, settling
 from marketplace.shopping.ucp.sessions import SessionClosed
+from tests.catalog.lamps import ORDER
 from tests.orders.world import books_balance
 from tests.ucp.world import ADDRESS, SHIPPING, SOMEBODY_ELSE, Platform, card, variant
 
@@ -301,3 +303,20 @@ def test_both_versions_are_spoken_side_by_side(platform, goods):
     assert leaf["ucp"]["version"] == "2026-08-25"
     assert "supported_versions" not in leaf["ucp"]
     assert leaf["keys"] == profile["signing_keys"]
+
+
+def test_titles_that_give_orders_are_marked_in_carts_and_checkouts(platform, goods):
+    Product.objects.filter(pk=goods.kettle.variant.product_id).update(title=ORDER, description=ORDER)
+    assert examine_products()
+    items = variant(goods.headphones), variant(goods.kettle)
+    lines = [{"item": {"id": item}, "quantity": 1} for item in items]
+    cart = platform.rest("POST", "carts", {"line_items": lines}, status=201)
+    checkout = platform.checkout(*items)
+    for answer in (cart, checkout, platform.rest("GET", f"carts/{cart['id']}")):
+        [told] = answer["messages"]
+        assert (told["code"], told["path"]) == ("untrusted_content", "$.line_items[1]")
+        assert "title" in told["content"]
+        assert "description" not in told["content"], "a line has no description"
+    assert checkout["status"] == "ready_for_complete"
+    UcpCartModel.model_validate(cart)
+    UcpCheckoutModel.model_validate(checkout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +15,8 @@ from agentstore.kit.errors import Conflict, Invalid, NotFound
 from agentstore.kit.text import storable
 from marketplace.catalog.drafting.facts import Facts, describe, facts_of
 from marketplace.catalog.drafting.model import NoDraft, describe_by_model, is_wanted
+from marketplace.catalog.drafting.standing import standing_drafts
+from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.models import DescriptionDraft, DescriptionDraftChange, Product
 from marketplace.catalog.outbox import announce_products
 from marketplace.catalog.texts import product_text, text_hash
@@ -53,7 +54,7 @@ def make_draft(*, product_id: int, merchant: Organization, by: User) -> Descript
     """
     composed = _compose(facts_of(product_of(merchant, product_id)))
     with transaction.atomic():
-        product = Product.objects.select_for_update().get(pk=product_id, owner=merchant)
+        product = Product.objects.select_for_update(no_key=True).get(pk=product_id, owner=merchant)
         for open_draft in DescriptionDraft.objects.filter(product=product, status=Status.DRAFT):
             _move(open_draft, to=Status.DISCARDED, by=by, reason="another was asked for")
         draft = DescriptionDraft.objects.create(
@@ -119,25 +120,16 @@ def take_back(*, draft_id: uuid.UUID, merchant: Organization, by: User) -> Descr
     return _move(draft, to=Status.UNDONE, by=by)
 
 
-def standing_drafts(products: Collection[Product]) -> dict[int, DescriptionDraft]:
-    """By product, the published draft that is its description now; one query."""
-    published = DescriptionDraft.objects.filter(product__in=products, status=Status.PUBLISHED)
-    described = {product.pk: product.description for product in products}
-    return {
-        draft.product_id: draft
-        for draft in published.order_by("created_at")
-        if draft.text == described[draft.product_id]
-    }
-
-
 def _locked(draft_id: uuid.UUID, merchant: Organization) -> tuple[DescriptionDraft, Product]:
     found = DescriptionDraft.objects.filter(pk=draft_id, product__owner=merchant).first()
     if found is None:
         raise NotFound("There is no such draft.")
-    # The product first, as when a draft is made.
-    product = (
-        Product.objects.select_for_update(of=("self",)).select_related("category").get(pk=found.product_id)
-    )
+    # An import that has read the description of before would put it back with the next field it changes.
+    lock_merchant(merchant.pk)
+    # The product first, as when a draft is made; without its key, since an examination that this change of text has to
+    # wait for may be about to refer to the product.
+    products = Product.objects.select_for_update(of=("self",), no_key=True).select_related("category")
+    product = products.get(pk=found.product_id)
     return DescriptionDraft.objects.select_for_update().get(pk=draft_id), product
 
 

@@ -74,7 +74,7 @@ def _answer(facts: Facts) -> str:
                 body += piece
                 if time.monotonic() > until or len(body) > _ANSWER_BYTES:
                     raise NoDraft("The language model took too long.")
-    except httpx.HTTPError as away:
+    except (httpx.HTTPError, httpx.InvalidURL) as away:
         raise NoDraft("The language model did not answer in time.") from away
     return _said(bytes(body))
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from marketplace.catalog.categories import ensure_categories
-from marketplace.catalog.drafting.drafts import standing_drafts
+from marketplace.catalog.drafting.standing import standing_drafts
 from marketplace.catalog.feeds.fields import Diff, set_values
 from marketplace.catalog.feeds.items import FeedItem
 from marketplace.catalog.feeds.prices import PRICE_COLUMNS

@@ -10,7 +10,7 @@ from agentstore.identity.models import Organization, User
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, NotFound
 from marketplace.catalog.hostile.examining import move_text
-from marketplace.catalog.models import MarkedText
+from marketplace.catalog.models import MarkedText, Product
 from marketplace.catalog.products import restore_product, withhold_product
 
 _Status = MarkedText.Status
@@ -37,8 +37,8 @@ class NothingToDecide(Conflict):
 def decide_text(*, text_id: int, decision: str, by: User, reason: str) -> MarkedText:
     """Keep a text marked, clear it, or hide its product. The caller has checked that `by` is an operator.
 
-    Clearing a text lets its product back if that was hidden because of it and no other text still hides it. Raises
-    NotFound, InvalidDecision, NothingToDecide.
+    Clearing a text lets its product back if that was hidden because of it and no other text still hides it; one that
+    was withheld for another reason stays so. Raises NotFound, InvalidDecision, NothingToDecide.
     """
     if decision not in DECISIONS:
         raise InvalidDecision(f"A decision is one of {', '.join(DECISIONS)}.")
@@ -49,14 +49,17 @@ def decide_text(*, text_id: int, decision: str, by: User, reason: str) -> Marked
         raise NotFound("There is no such text.")
     if row.status == _Status.GONE:
         raise NothingToDecide("The text is no longer there.")
-    hidden, row.hid_product = row.hid_product, decision == "hide"
+    product = Product.objects.select_for_update(no_key=True).get(pk=row.product_id)
+    others = MarkedText.objects.filter(product=product, hid_product=True).exclude(pk=row.pk).exists()
+    hidden = row.hid_product
+    otherwise_withheld = product.status == Product.Status.WITHHELD and not hidden and not others
+    row.hid_product = decision == "hide" and not otherwise_withheld
     row.asked_at = None
     move_text(row, to=DECISIONS[decision][0], reason=reason.strip(), by=by)
-    others = MarkedText.objects.filter(product=row.product_id, hid_product=True).exclude(pk=row.pk)
-    if row.hid_product:
-        withhold_product(product_id=row.product_id, by=by, reason=reason.strip())
-    elif hidden and not others.exists():
-        restore_product(product_id=row.product_id, by=by, reason=reason.strip())
+    if decision == "hide":
+        withhold_product(product_id=product.pk, by=by, reason=reason.strip())
+    elif hidden and not others:
+        restore_product(product_id=product.pk, by=by, reason=reason.strip())
     return row
 
 

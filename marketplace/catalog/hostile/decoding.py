@@ -49,7 +49,7 @@ def hidden_texts(text: str, plain: str) -> Iterator[tuple[str, str]]:
             yield "percent-encoding", unquote(run, errors="ignore")
     if "\\u" in text:
         for run in _runs(_ESCAPED, text):
-            yield "escapes", "".join(chr(int(part, 16)) for part in run.split("\\u")[1:])
+            yield "escapes", _unescaped(run)
     if any(stem in plain for stem in _ROT13_STEMS):
         yield "rot13", codecs.encode(plain, "rot13")
     if any(stem in plain for stem in _REVERSED_STEMS):
@@ -61,6 +61,12 @@ def hidden_texts(text: str, plain: str) -> Iterator[tuple[str, str]]:
 def squashed(plain: str) -> str:
     """The letters alone, so that `i g n o r e` and `ig-nore` read as one word; words run into each other."""
     return plain.translate(_BETWEEN)
+
+
+def _unescaped(run: str) -> str:
+    """Pairs of surrogates as one character; halves are dropped, since no database keeps them as evidence."""
+    units = b"".join(int(part, 16).to_bytes(2, "little") for part in run.split("\\u")[1:])
+    return units.decode("utf-16-le", "ignore")
 
 
 def _morse(run: str) -> str:

@@ -99,6 +99,8 @@ def _keep(
         if stands:
             row.save()
         else:
+            # What its merchant asked was about the text of before.
+            row.asked_at = None
             # A product that was hidden stays so until an operator has seen the new text.
             to = _Status.OPEN if row.hid_product else wanted
             move_text(row, to=to, reason="the text has changed" if known else "found")
@@ -106,6 +108,7 @@ def _keep(
         if field in judged or row.status == _Status.GONE:
             continue
         if not row.hid_product:
+            row.asked_at = None
             move_text(row, to=_Status.GONE, reason="the text is no longer there")
         elif row.status == _Status.HIDDEN:
             move_text(row, to=_Status.OPEN, reason="the text is no longer there; the product is still hidden")
@@ -121,3 +124,11 @@ def move_text(row: MarkedText, *, to: str, reason: str, by: Any = None) -> None:
     row.status, row.changed_at = to, now()
     row.save()
     MarkedTextChange.objects.create(marked_text=row, from_status=before, to_status=to, reason=reason, by=by)
+
+
+def keep_marked(*, product_id: int, by: Any, reason: str) -> None:
+    """Have answers tell of the texts that hid a product, now that it is back; the caller's transaction."""
+    for row in MarkedText.objects.select_for_update().filter(product=product_id, status=_Status.HIDDEN):
+        row.hid_product = False
+        move_text(row, to=_Status.KEPT, reason=reason, by=by)
+    MarkedText.objects.filter(product=product_id, hid_product=True).update(hid_product=False)

@@ -14,7 +14,7 @@ from agentstore.kit.money import Money
 from billing.models import UsageEvent
 from marketplace.publishing.models import Agent
 from marketplace.shopping.merchants.claims import claims_of
-from marketplace.shopping.merchants.money import charges_of, refunds_of, sales_of
+from marketplace.shopping.merchants.money import charged_by_agent, refunds_of, sales_of
 from marketplace.shopping.merchants.periods import Period
 from marketplace.shopping.models import Recommendation
 
@@ -83,9 +83,7 @@ def figures_by_agent(merchant: Organization, period: Period) -> list[tuple[Agent
         figures = found[row["conversation__agent_id"]]
         figures.shown, figures.refused = row["shown"], row["refused"]
         figures.conversations = row["conversations"]
-    for agent_id, kind, total in (
-        charges_of(merchant, period).order_by().values_list("agent_id", "kind").annotate(Sum("amount_micros"))
-    ):
+    for agent_id, kind, total in charged_by_agent(merchant, period):
         if kind == UsageEvent.Kind.PPCV:
             found[agent_id].ppcv_micros += total
         else:

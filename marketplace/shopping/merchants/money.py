@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, UUIDField, Value
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, UUIDField, Value
 from django.db.models.functions import Cast, NullIf
 
 from agentstore.identity.models import Organization
@@ -21,6 +22,10 @@ from marketplace.shopping.merchants.periods import Period
 from marketplace.shopping.models import Attribution, Conversation, Order, OrderLine, Refund, RefundLine
 
 SOLD = (Order.Status.PAID, Order.Status.PART_REFUNDED, Order.Status.REFUNDED)
+_BY_AGENT: Final = """
+SELECT conversation.agent_id, fee.kind, sum(fee.amount_micros) FROM ({fees}) fee
+JOIN shopping_conversation conversation ON conversation.id = fee.conversation GROUP BY 1, 2
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +62,36 @@ def charges_of(merchant: Organization, period: Period, *, agent_id: uuid.UUID | 
 
     A PPCv fee that was rejected or reversed does not count. A tax that was given back does, and so does its return.
     """
+    events = _counted(merchant, period)
+    held = Conversation.objects.filter(pk=OuterRef("conversation")).order_by()
+    if agent_id is not None:
+        events = events.filter(Exists(held.filter(agent_id=agent_id)))
+    known: QuerySet[Any] = events.annotate(agent_id=Subquery(held.values("agent_id")))
+    return known.order_by("-occurred_at", "-id")
+
+
+def charged_by_agent(merchant: Organization, period: Period) -> list[tuple[uuid.UUID, str, int]]:
+    """What the fees of `charges_of` come to, by agent and kind, in micro-units.
+
+    One join: among a hundred thousand fees a look at each one's conversation takes seconds.
+    """
+    counted = _counted(merchant, period).values("conversation", "kind", "amount_micros")
+    fees, given = counted.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_AGENT.format(fees=fees), given)
+        return [(agent_id, kind, int(total)) for agent_id, kind, total in cursor.fetchall()]
+
+
+def _counted(merchant: Organization, period: Period) -> QuerySet[Any]:
     void = Q(kind=UsageEvent.Kind.PPCV) & Q(
         status__in=(UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED)
     )
-    conversation = Cast(NullIf(F("conversation_ref"), Value("")), UUIDField())
-    agent = Conversation.objects.filter(pk=OuterRef("conversation")).order_by().values("agent_id")
-    events = (
-        UsageEvent.objects.filter(
-            merchant_ref=merchant.ref, occurred_at__gte=period.since, occurred_at__lt=period.until,
-            currency=settings.STORE_CURRENCY,
-        )
-        .exclude(void)
-        .annotate(conversation=conversation)
-        .annotate(agent_id=Subquery(agent))
+    events = UsageEvent.objects.filter(
+        merchant_ref=merchant.ref, occurred_at__gte=period.since, occurred_at__lt=period.until,
+        currency=settings.STORE_CURRENCY,
     )  # fmt: skip
-    if agent_id is not None:
-        events = events.filter(agent_id=agent_id)
-    return events.order_by("-occurred_at", "-id")
+    conversation = Cast(NullIf(F("conversation_ref"), Value("")), UUIDField())
+    return events.exclude(void).annotate(conversation=conversation)
 
 
 def trace_charges(rows: Iterable[Any]) -> list[Charge]:

@@ -17,6 +17,7 @@ from marketplace.shopping.ucp.lines import (
     price_lines,
     read_lines,
     stored,
+    title_warnings,
     total_objects,
 )
 from marketplace.shopping.ucp.people import read_buyer, read_context
@@ -89,7 +90,7 @@ def cart_object(cart: UcpCart, messages: list[Json] | None = None) -> Json:
         "totals": total_objects(priced, shipping=False),
         "expires_at": cart.expires_at.isoformat(),
     }
-    told = [*(messages or []), *priced.messages]
+    told = [*(messages or []), *priced.messages, *title_warnings(priced)]
     if told:
         found["messages"] = told
     if cart.buyer:

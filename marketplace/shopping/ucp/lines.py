@@ -12,12 +12,15 @@ from django.conf import settings
 from agentstore.kit.errors import Invalid
 from agentstore.kit.ids import MalformedId, parse_public_id
 from agentstore.kit.money import Money
+from marketplace.catalog.hostile.marks import UNMARKED, Marks, read_marks, warnings_of
 from marketplace.catalog.models import Variant
 from marketplace.catalog.offers import OfferFact, read_offer, read_offers
 from marketplace.catalog.ucp.objects import absolute
 from marketplace.shopping.carts import MOST_OF_ONE, problem_with
 
 MOST_LINES: Final = 50
+# The texts that a line has of its product.
+_TOLD: Final = ("title", "options", "seller")
 Json = dict[str, Any]
 
 
@@ -146,6 +149,16 @@ def _line_object(line: Line, fact: OfferFact) -> Json:
         "seller": {"name": fact.merchant_name},
         "offer_id": fact.public_ids["offer"],
     }
+
+
+def title_warnings(priced: Priced) -> list[Json]:
+    """Messages of an answer about lines whose titles give orders or press; they keep nothing from being bought."""
+    marks = read_marks(ids=[fact.product_id for _, fact in priced.lines])
+    told = []
+    for place, (line, fact) in enumerate(priced.lines):
+        fields = tuple(one for one in marks.get(fact.product_id, UNMARKED).fields if one[0] in _TOLD)
+        told.append((f"$.line_items[{place}]", line.item, Marks(fields=fields)))
+    return warnings_of(told)
 
 
 def total_objects(priced: Priced, *, shipping: bool) -> list[Json]:

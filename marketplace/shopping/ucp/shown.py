@@ -13,7 +13,7 @@ from marketplace.catalog.ucp.objects import absolute
 from marketplace.shopping.models import Order, OrderLine, UcpCheckout
 from marketplace.shopping.ucp.answers import CHECKOUT, FULFILLMENT, ucp
 from marketplace.shopping.ucp.delivery import complete_address, fulfillment_object, missing_parts
-from marketplace.shopping.ucp.lines import line_objects, loaded, price_lines, total_objects
+from marketplace.shopping.ucp.lines import line_objects, loaded, price_lines, title_warnings, total_objects
 from marketplace.shopping.ucp.payment import handlers
 from marketplace.shopping.ucp.people import claims_not_accepted
 
@@ -53,7 +53,8 @@ def checkout_object(checkout: UcpCheckout, messages: list[Json] | None = None) -
 
 def _offered(checkout: UcpCheckout, messages: list[Json]) -> Json:
     priced = price_lines(loaded(checkout.lines))
-    told = [*messages, *priced.messages, *claims_not_accepted(checkout.context), *checkout.messages]
+    told = [*messages, *priced.messages, *title_warnings(priced)]
+    told += [*claims_not_accepted(checkout.context), *checkout.messages]
     found: Json = {
         "line_items": line_objects(priced),
         "totals": total_objects(priced, shipping=True),
