@@ -151,14 +151,14 @@ def test_the_refusals_can_be_taken_back_and_put_up_again(db):
 
     names = sorted(path.stem for path in Path(migrations.__file__).parent.glob("0*.py"))
     made = [
-        operation
+        (str(operation.sql), str(operation.reverse_sql))
         for name in names
         for operation in import_module(f"billing.migrations.{name}").Migration.operations
         if isinstance(operation, RunSQL) and operation.reverse_sql != RunSQL.noop
     ]
     assert len(made) >= 6
     with connection.cursor() as cursor:
-        for operation in reversed(made):
-            cursor.execute(operation.reverse_sql)
-        for operation in made:
-            cursor.execute(operation.sql)
+        for _, undo in reversed(made):
+            cursor.execute(undo)
+        for do, _ in made:
+            cursor.execute(do)
