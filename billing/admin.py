@@ -8,7 +8,15 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from billing.models import Account, Journal, MerchantBudget, PriceVersion, UsageEvent, WebhookEvent
+from billing.models import (
+    Account,
+    BillingParty,
+    Journal,
+    MerchantBudget,
+    PriceVersion,
+    UsageEvent,
+    WebhookEvent,
+)
 
 
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
@@ -79,3 +87,24 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     list_display = ("external_id", "type", "received_at", "handled_at", "attempts")
     list_filter = ("type",)
     search_fields = ("external_id",)
+
+
+@admin.register(BillingParty)
+class BillingPartyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Whom invoices are for. Whether one is taxed is all that operators set: its proof is seen first."""
+
+    list_display = ("name", "owner_ref", "country", "tax_exempt")
+    list_filter = ("tax_exempt", "country")
+    search_fields = ("name", "owner_ref", "email")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """All but `tax_exempt`."""
+        return [field.name for field in BillingParty._meta.fields if field.name != "tax_exempt"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Merchants enter themselves."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Invoices name it."""
+        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -98,8 +98,8 @@ class BillingPartyForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic
 
     class Meta:
         model = BillingParty
-        fields = ["name", "email", "line1", "postal_code", "city", "state", "country", "tax_exempt"]
-        labels = {"tax_exempt": "Tax"}
+        # Not `tax_exempt`: the store answers for a tax that it does not take, so operators set it who saw the proof.
+        fields = ["name", "email", "line1", "postal_code", "city", "state", "country"]
         help_texts = {"country": "Two letters, such as DE or US.", "state": "Needed in the United States."}
 
     def clean_country(self) -> str:
@@ -108,6 +108,12 @@ class BillingPartyForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic
         if len(country) != 2 or not country.isascii() or not country.isalpha():
             raise forms.ValidationError("Write the country as two letters, such as DE.")
         return country
+
+    def save(self, commit: bool = True) -> BillingParty:
+        """Another country is another tax: what was proved for the one before holds no longer."""
+        if "country" in self.changed_data:
+            self.instance.tax_exempt = BillingParty.TaxExempt.NONE
+        return cast(BillingParty, super().save(commit))
 
 
 class DisputeForm(forms.Form):

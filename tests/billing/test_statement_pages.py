@@ -97,17 +97,37 @@ def test_charlie_and_colleagues_of_others_are_refused(client, charlie, alice, mo
 def test_owners_set_the_address_and_members_do_not(client, mia, sam, month):
     merchant = month[0]
     url = reverse("billing:merchant_statements", args=[merchant.slug])
-    given = {"name": "Audio Haus", "email": "mia@example.com", "country": "de", "tax_exempt": "reverse"}
+    given = {"name": "Audio Haus", "email": "mia@example.com", "country": "de"}
     client.force_login(mia)
     assert "Invoices wait for this address" in text(client, url)
     assert client.post(url, {**given, "country": "Germany"}).status_code == 422
     assert client.post(url, given).status_code == 302
-    party = BillingParty.objects.get(owner_ref=merchant.ref)
-    assert (party.country, party.tax_exempt) == ("DE", "reverse")
+    assert BillingParty.objects.get(owner_ref=merchant.ref).country == "DE"
     add_member(organization=merchant, user=sam, role="member", by=mia)
     client.force_login(sam)
     assert "can change it" in text(client, url)
     assert client.post(url, given).status_code == 403
+
+
+def test_whether_a_merchant_is_taxed_is_its_operators_word(client, admin_client, mia, month):
+    merchant = month[0]
+    url = reverse("billing:merchant_statements", args=[merchant.slug])
+    given = {"name": "Audio Haus", "email": "mia@example.com", "country": "DE"}
+    client.force_login(mia)
+    assert client.post(url, {**given, "tax_exempt": "exempt"}).status_code == 302
+
+    def exempt() -> str:
+        return str(BillingParty.objects.get(owner_ref=merchant.ref).tax_exempt)
+
+    assert exempt() == "none"
+    change = reverse("admin:billing_billingparty_change", args=[merchant.ref])
+    assert admin_client.post(change, {"tax_exempt": "reverse"}).status_code == 302
+    assert exempt() == "reverse"
+    assert client.post(url, {**given, "city": "Berlin"}).status_code == 302
+    assert "reverse charge" in text(client, url)
+    assert exempt() == "reverse"
+    assert client.post(url, {**given, "country": "FR"}).status_code == 302
+    assert exempt() == "none"
 
 
 def test_an_empty_shelf_says_what_will_be_there(client, mia, alice, merchant, studio):
