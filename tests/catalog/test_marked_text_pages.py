@@ -10,7 +10,7 @@ from agentstore.identity.services import create_organization
 from agentstore.identity.tokens import issue_token
 from marketplace.catalog.hostile.decisions import decide_text
 from marketplace.catalog.hostile.examining import examine_products
-from marketplace.catalog.models import FeedImport, MarkedText
+from marketplace.catalog.models import FeedImport, MarkedText, Product
 from tests.catalog.lamps import ORDER
 
 
@@ -33,6 +33,19 @@ def test_the_operator_sees_evidence_and_decides(lamp, client, olivia):
     product.refresh_from_db()
     assert (mark.status, product.status) == ("hidden", "withheld")
     assert "Nothing to decide" in client.get(reverse("catalog:marked-texts")).content.decode()
+
+
+def test_the_operator_sees_what_could_not_be_examined(lamp, client, olivia):
+    product = lamp()
+    client.force_login(olivia)
+    address = reverse("catalog:marked-texts")
+    assert "Could not be examined" not in client.get(address).content.decode()
+    Product.objects.filter(pk=product.pk).update(attributes=["no", "object"])
+    examine_products()
+    page = client.get(address).content.decode()
+    assert "Could not be examined" in page
+    assert f"{product.public_id} of {product.owner.name}" in page
+    assert "AttributeError" in page
 
 
 def test_lists_have_pages(lamp, client, olivia, merchant):

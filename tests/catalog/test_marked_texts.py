@@ -17,6 +17,7 @@ from marketplace.catalog.hostile.decisions import (
 )
 from marketplace.catalog.hostile.detector import VERSION
 from marketplace.catalog.hostile.examining import examine_products
+from marketplace.catalog.hostile.marks import Marks, read_marks
 from marketplace.catalog.models import MarkedText, Media, Product, TextExamination, Variant
 from marketplace.catalog.offers import read_offer
 from marketplace.catalog.products import restore_product, withhold_product
@@ -145,6 +146,29 @@ def test_an_order_beside_half_a_surrogate_pair_holds_up_nobody(load, merchant):
     mark = MarkedText.objects.get()
     assert (mark.field, mark.status) == ("description", "open")
     assert examine_products() == 0
+
+
+@pytest.mark.parametrize("breaks", ["the product's data", "the mark"])
+def test_a_product_that_cannot_be_examined_holds_up_no_other(load, merchant, breaks):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE catalog_markedtext ADD CHECK (text NOT LIKE '%Broken%')")
+    row = "\tLamp\t{}\t\t9 USD\tin_stock\t\t\t\t\n"
+    lines = "".join(f"{name}{row.format(f'{name}. {ORDER}')}" for name in ("Broken", "Whole"))
+    load(merchant, feed().splitlines()[0] + "\n" + lines, filename="feed.tsv")
+    broken, whole = Product.objects.order_by("group_id")
+    if breaks == "the product's data":
+        Product.objects.filter(pk=broken.pk).update(attributes=["no", "object"])
+    assert examine_products() == 2
+    assert marks(whole)["description"][0] == "open"
+    assert version_of(broken) == VERSION, "it is out of the line"
+    failed = TextExamination.objects.get(product=broken)
+    assert failed.failure.startswith("AttributeError" if breaks != "the mark" else "IntegrityError")
+    assert read_marks(ids=[broken.pk]) == {broken.pk: Marks(examined=False)}
+    Product.objects.filter(pk=broken.pk).update(description="A lamp.", attributes={})
+    assert examine_products() == 1
+    failed.refresh_from_db()
+    assert failed.failure == ""
+    assert marks(broken) == {}
 
 
 def version_of(product):

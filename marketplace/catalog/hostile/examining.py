@@ -1,7 +1,9 @@
 """Examining products' texts in batches: what changed comes first, then what an older detector judged.
 
 A batch is one transaction that also takes its products out of the line. A worker that is killed leaves them there,
-and a text that changes meanwhile is put in line again behind the batch (PostgreSQL's triggers wait for its lock).
+and a text that changes meanwhile is put in line again behind the batch (PostgreSQL's triggers wait for its lock). A
+product that cannot be examined holds up no other: why is kept, and it is tried again when its text or the detector
+changes.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 
 from agentstore.kit.clock import now
+from agentstore.kit.text import storable
 from marketplace.catalog.hostile.detector import VERSION, Judgement, examine
 from marketplace.catalog.hostile.fields import texts_of
 from marketplace.catalog.models import (
@@ -24,6 +28,8 @@ from marketplace.catalog.models import (
     TextExamination,
     Variant,
 )
+
+logger = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 _Status = MarkedText.Status
@@ -42,25 +48,44 @@ def examine_products(*, limit: int = BATCH, version: int = VERSION) -> int:
     ids = list(due.order_by("version", "product_id").values_list("product_id", flat=True)[:limit])
     if not ids:
         return 0
-    found = {product_id: _judged(texts) for product_id, texts in _texts(ids).items()}
     marked: dict[int, dict[str, MarkedText]] = defaultdict(dict)
     for row in MarkedText.objects.select_for_update().filter(product__in=ids):
         marked[row.product_id][row.field] = row
-    for product_id, judged in found.items():
-        _keep(product_id, judged, marked[product_id], version)
-    TextExamination.objects.filter(product__in=ids).update(version=version)
-    return len(ids)
-
-
-def _texts(ids: Sequence[int]) -> dict[int, dict[str, list[str]]]:
     variants: dict[int, list[Variant]] = defaultdict(list)
     for variant in Variant.objects.filter(product__in=ids).only("product_id", "sku", "options"):
         variants[variant.product_id].append(variant)
     media: dict[int, list[Media]] = defaultdict(list)
     for photo in Media.objects.filter(product__in=ids).only("product_id", "alt"):
         media[photo.product_id].append(photo)
-    products = Product.objects.filter(pk__in=ids).select_related("category", "owner")
-    return {product.pk: texts_of(product, variants[product.pk], media[product.pk]) for product in products}
+    examined = TextExamination.objects.filter(product__in=ids)
+    examined.update(version=version, failure="")
+    for product in Product.objects.filter(pk__in=ids).select_related("category", "owner"):
+        if why := _examine(product, variants[product.pk], media[product.pk], marked[product.pk], version):
+            examined.filter(product=product).update(failure=why)
+    return len(ids)
+
+
+def _examine(
+    product: Product,
+    variants: Sequence[Variant],
+    media: Sequence[Media],
+    marked: Mapping[str, MarkedText],
+    version: int,
+) -> str:
+    """Judge and mark one product; gives why that failed, or nothing. Its marks of before stand then."""
+    try:
+        judged = _judged(texts_of(product, variants, media))
+        if judged or marked:
+            with transaction.atomic():
+                _keep(product.pk, judged, marked, version)
+    except (OperationalError, InterfaceError):
+        # The database's trouble is not the product's: the whole batch stays in line.
+        raise
+    except Exception as broken:
+        # Whatever a stranger's text breaks, the next one is examined.
+        logger.exception("texts_not_examined", product_id=product.pk)
+        return storable(f"{type(broken).__name__}: {broken}")[:300]
+    return ""
 
 
 def _judged(texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, Judgement]]:

@@ -38,6 +38,12 @@ def backlog() -> Backlog:
     )
 
 
+def failed_examinations() -> QuerySet[TextExamination]:
+    """Products that the detector could not examine, the latest first."""
+    failed = TextExamination.objects.exclude(failure="").select_related("product__owner")
+    return failed.order_by("-product")
+
+
 def texts_to_show(show: str, *, kind: str = "") -> QuerySet[MarkedText]:
     """Texts of all merchants by a key of `SHOWS` and a kind; those asked about first, then the surest."""
     texts = MarkedText.objects.filter(status__in=SHOWS[show][1]).select_related("product__owner")

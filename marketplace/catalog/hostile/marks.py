@@ -15,15 +15,17 @@ from marketplace.catalog.hostile.signals import ORDERS
 
 # As text, since every search reads it.
 _READ: Final = """
-SELECT e.product_id, e.version > 0, m.field, m.kinds FROM catalog_textexamination e
+SELECT e.product_id, e.version > 0 AND e.failure = '', m.field, m.kinds FROM catalog_textexamination e
 LEFT JOIN catalog_markedtext m ON m.product_id = e.product_id AND m.status IN ('open', 'noted', 'kept')
-WHERE e.product_id = ANY(%s) AND (e.version = 0 OR m.id IS NOT NULL) ORDER BY e.product_id, m.field
+WHERE e.product_id = ANY(%s) AND (e.version = 0 OR e.failure <> '' OR m.id IS NOT NULL)
+ORDER BY e.product_id, m.field
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marked fields of a product with what each tries; `examined` is False while a text is too new."""
+    """The marked fields of a product with what each tries; `examined` is False while a text is too new, or
+    could not be examined."""
 
     examined: bool = True
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -23,9 +23,15 @@ class TextExamination(models.Model):
         Product, on_delete=models.CASCADE, primary_key=True, related_name="examination"
     )
     version = models.PositiveSmallIntegerField(default=0)
+    failure = models.CharField(
+        max_length=300, blank=True, db_default="", help_text="why that version could not examine it"
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["version", "product"], name="examination_due")]
+        indexes = [
+            models.Index(fields=["version", "product"], name="examination_due"),
+            models.Index(fields=["product"], condition=~models.Q(failure=""), name="examination_failed"),
+        ]
 
     def __str__(self) -> str:
         return f"product {self.product_id}: {self.version}"

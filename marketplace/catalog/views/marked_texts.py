@@ -38,6 +38,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "kind": kind,
         "kinds": [("", "All kinds"), *((kind, kind.capitalize()) for kind in Kind)],
         "backlog": lists.backlog(),
+        "failed": Paginator(lists.failed_examinations(), PER_PAGE).get_page(1),
     }
     return render(request, "operator/marked_texts.html", context)
 
