@@ -1,13 +1,16 @@
 """The description assistant: drafts from a product's data, published by the merchant alone, taken back."""
 
+import contextlib
 import json
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 from django.urls import reverse
 from hypothesis import given
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 from agentstore.identity.services import create_organization
 from agentstore.kit.clock import now
+from marketplace.catalog.drafting import drafts
 from marketplace.catalog.drafting.drafts import make_draft, publish_draft
 from marketplace.catalog.drafting.facts import Facts, describe, numbers_beyond
 from marketplace.catalog.feeds.batches import write_batch
@@ -22,8 +26,11 @@ from marketplace.catalog.feeds.items import read_item
 from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.models import DescriptionDraft, IndexOutbox, Product
 from tests.catalog.conftest import FEED
+from tests.conversations.live import Web
+from tests.conversations.world import until
 from tests.database import somebody_waits_for_a_lock
 
+pytestmark = pytest.mark.django_db(transaction=True)
 TEMPLATE = "Cotton Tee by Loom. Shirts in Clothing. Color: Blue. Size: S or M."
 
 
@@ -154,7 +161,6 @@ def test_a_feed_that_says_what_it_said_then_leaves_it(desk, tee, shop, load):
     assert tee.description == "A softer shirt of organic cotton."
 
 
-@pytest.mark.django_db(transaction=True)
 def test_what_is_published_during_an_import_is_not_lost_to_it(merchant, mia):
     row = {"id": "lamp", "title": "Lamp", "description": "Old.", "price": "9 USD", "availability": "in_stock"}
 
@@ -162,7 +168,7 @@ def test_what_is_published_during_an_import_is_not_lost_to_it(merchant, mia):
         return [(1, read_item({**row, **cells}, currency="USD", at=now()))]
 
     write_batch(merchant=merchant, items=read())
-    draft = make_draft(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
+    draft = async_to_sync(make_draft)(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
 
     def publish():
         try:
@@ -230,6 +236,13 @@ def drip(model):
     return answer
 
 
+def flood(handler):
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        handler.wfile.write(b" " * 5_000_000)
+
+
 def junk(handler):
     handler.send_response(200)
     handler.end_headers()
@@ -250,7 +263,8 @@ def broken(handler):
         ("", "said nothing"),
         (junk, "could not be read"),
         (broken, "did not answer in time"),
-        (drip, "took too long"),
+        (drip, "did not answer in time"),
+        (flood, "said too much"),
     ],
 )
 def test_what_a_model_may_not_say_falls_back_to_the_template(desk, model, answer, note):
@@ -268,6 +282,46 @@ def test_a_model_server_that_is_silent_or_away_falls_back(desk, model, settings)
         assert "did not answer in time" in desk.draft().note
     settings.DESCRIPTION_MODEL_SECONDS = 0
     assert desk.draft().note == ""
+
+
+def test_a_model_is_asked_so_often_a_minute_for_one_merchant(desk, model, monkeypatch):
+    monkeypatch.setattr(drafts, "MODEL_CALLS_PER_MINUTE", 2)
+    desk.draft()
+    desk.draft()
+    refused = desk.client.post(reverse("catalog:draft", args=desk.one))
+    assert (refused.status_code, len(model.asked)) == (429, 2)
+    assert "go on in a minute" in text(refused)
+
+
+def test_templates_are_not_counted(desk, monkeypatch):
+    monkeypatch.setattr(drafts, "MODEL_CALLS_PER_MINUTE", 0)
+    assert desk.draft().source == "template"
+
+
+def test_who_waits_for_a_model_holds_no_connection(model, settings, mia, desk):
+    settings.DESCRIPTION_MODEL_SECONDS = 30
+    model.answer = lambda handler: model.over.wait(30)
+    web = Web()
+    browser = web.browser(mia)
+    address = reverse("catalog:draft", args=desk.one)
+    try:
+        with ThreadPoolExecutor(10) as crowd:
+            posts = [crowd.submit(browser.post, address) for _ in range(10)]
+            try:
+                until(lambda: len(model.asked) == 10)
+                until(lambda: connections_open() <= 2)
+            finally:
+                model.over.set()
+        assert {post.result().status_code for post in posts} == {302}
+    finally:
+        web.stop()
+    assert DescriptionDraft.objects.filter(status="draft").count() == 1
+
+
+def connections_open():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
 
 
 def test_charlie_is_refused_at_every_door(client, desk, charlie, shop, tee):

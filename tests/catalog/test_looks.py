@@ -6,6 +6,7 @@ import io
 import os
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -86,12 +87,12 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
     )  # fmt: skip
     tee = offer("tee-m").variant.product
     publish_draft(
-        draft_id=make_draft(product_id=tee.pk, merchant=indexed, by=mia).pk,
+        draft_id=async_to_sync(make_draft)(product_id=tee.pk, merchant=indexed, by=mia).pk,
         merchant=indexed,
         text="New.",
         by=mia,
     )
-    make_draft(product_id=tee.pk, merchant=indexed, by=mia)
+    async_to_sync(make_draft)(product_id=tee.pk, merchant=indexed, by=mia)
     issue_token(organization=indexed, by=mia, name="warehouse")
     addresses = [
         reverse("catalog:search"),

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 
 from marketplace.catalog.drafting.drafts import make_draft, publish_draft
@@ -360,7 +361,7 @@ def test_a_text_that_changes_during_its_examination_is_examined_again(load, merc
 @pytest.mark.django_db(transaction=True)
 def test_a_description_that_is_published_during_an_examination_takes_its_turn(load, merchant, mia):
     load(merchant, feed(description=ORDER), filename="feed.tsv")
-    draft = make_draft(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
+    draft = async_to_sync(make_draft)(product_id=Product.objects.get().pk, merchant=merchant, by=mia)
 
     def publish():
         try:

@@ -12,7 +12,9 @@ from django.db import transaction
 from agentstore.identity.models import Organization, User
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, NotFound
+from agentstore.kit.rates import count_call
 from agentstore.kit.text import storable
+from agentstore.kit.threads import in_thread
 from marketplace.catalog.drafting.facts import Facts, describe, facts_of
 from marketplace.catalog.drafting.model import NoDraft, describe_by_model, is_wanted
 from marketplace.catalog.drafting.standing import standing_drafts
@@ -22,6 +24,7 @@ from marketplace.catalog.outbox import announce_products
 from marketplace.catalog.texts import product_text, text_hash
 
 LONGEST: Final = 20_000
+MODEL_CALLS_PER_MINUTE: Final = 20
 Status = DescriptionDraft.Status
 
 
@@ -46,33 +49,49 @@ def product_of(merchant: Organization, product_id: int) -> Product:
     return found
 
 
-def make_draft(*, product_id: int, merchant: Organization, by: User) -> DescriptionDraft:
+async def make_draft(*, product_id: int, merchant: Organization, by: User) -> DescriptionDraft:
     """Draft a description from the product's data; an open draft of it is discarded. Nothing is published.
 
-    By the operator's language model where it is let and answers soundly in time, else by a template. Call it outside a
-    transaction: the model is far away. Raises NotFound.
+    By the operator's language model where it is let and answers soundly in time, else by a template. The model is
+    waited for without a thread or a database connection, and asked at most MODEL_CALLS_PER_MINUTE times a minute for
+    one merchant. Raises NotFound, TooManyCalls.
     """
-    composed = _compose(facts_of(product_of(merchant, product_id)))
-    with transaction.atomic():
-        product = Product.objects.select_for_update(no_key=True).get(pk=product_id, owner=merchant)
-        for open_draft in DescriptionDraft.objects.filter(product=product, status=Status.DRAFT):
-            _move(open_draft, to=Status.DISCARDED, by=by, reason="another was asked for")
-        draft = DescriptionDraft.objects.create(
-            product=product, drafted=composed.text, source=composed.source, note=composed.note,
-            model_name=settings.MODEL_NAME[:120] if composed.source == DescriptionDraft.Source.MODEL else "",
-        )  # fmt: skip
-        DescriptionDraftChange.objects.create(draft=draft, to_status=draft.status, by=by)
-    return draft
+    composed = await _compose(await in_thread(_facts, merchant, product_id))
+    return await in_thread(_keep, merchant, product_id, composed, by)
 
 
-def _compose(facts: Facts) -> _Composed:
+def _facts(merchant: Organization, product_id: int) -> Facts:
+    facts = facts_of(product_of(merchant, product_id))
+    if is_wanted():
+        count_call(
+            f"drafts:{merchant.pk}",
+            per_minute=MODEL_CALLS_PER_MINUTE,
+            hint="Read the drafts that you have, and go on in a minute.",
+        )
+    return facts
+
+
+async def _compose(facts: Facts) -> _Composed:
     note = ""
     if is_wanted():
         try:
-            return _Composed(describe_by_model(facts), DescriptionDraft.Source.MODEL)
+            return _Composed(await describe_by_model(facts), DescriptionDraft.Source.MODEL)
         except NoDraft as none:
             note = none.message
     return _Composed(describe(facts), DescriptionDraft.Source.TEMPLATE, note)
+
+
+@transaction.atomic
+def _keep(merchant: Organization, product_id: int, composed: _Composed, by: User) -> DescriptionDraft:
+    product = Product.objects.select_for_update(no_key=True).get(pk=product_id, owner=merchant)
+    for open_draft in DescriptionDraft.objects.filter(product=product, status=Status.DRAFT):
+        _move(open_draft, to=Status.DISCARDED, by=by, reason="another was asked for")
+    draft = DescriptionDraft.objects.create(
+        product=product, drafted=composed.text, source=composed.source, note=composed.note,
+        model_name=settings.MODEL_NAME[:120] if composed.source == DescriptionDraft.Source.MODEL else "",
+    )  # fmt: skip
+    DescriptionDraftChange.objects.create(draft=draft, to_status=draft.status, by=by)
+    return draft
 
 
 @transaction.atomic

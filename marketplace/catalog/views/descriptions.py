@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from agentstore.kit.errors import Conflict
+from agentstore.kit.threads import in_thread, release_request_thread
 from marketplace.catalog.drafting.drafts import (
     discard_draft,
     make_draft,
@@ -34,11 +35,11 @@ def description(request: HttpRequest, slug: str, product_id: int) -> HttpRespons
 
 
 @require_POST
-def draft(request: HttpRequest, slug: str, product_id: int) -> HttpResponse:
-    """Draft a description."""
-    made = make_draft(product_id=product_id, merchant=merchant_for(request, slug), by=person(request))
-    if made.note:
-        messages.info(request, f"{made.note} This draft is from a template.")
+async def draft(request: HttpRequest, slug: str, product_id: int) -> HttpResponse:
+    """Draft a description; while a language model is asked, the request keeps no thread and no connection."""
+    merchant, by = await in_thread(lambda: (merchant_for(request, slug), person(request)))
+    await release_request_thread()
+    await make_draft(product_id=product_id, merchant=merchant, by=by)
     return redirect("catalog:description", slug, product_id)
 
 
