@@ -42,10 +42,12 @@ class NoCapacity(Unavailable):
 
 @dataclass
 class _Patience:
-    """How long a claim waits: `place_seconds` in line for a place, then `wait_seconds` for its sandbox."""
+    """How long a claim waits: `place_seconds` in line for a place, then `wait_seconds` for its sandbox. Without
+    `place_seconds` both have `wait_seconds` together.
+    """
 
     wait_seconds: float
-    place_seconds: float
+    place_seconds: float | None
     began: float = field(default_factory=time.monotonic)
     placed: float | None = None
 
@@ -55,13 +57,13 @@ class _Patience:
             self.placed = time.monotonic()
         spent = time.monotonic() - self.began
         if waiting.sandbox_id is None:
-            return max(self.wait_seconds, self.place_seconds) - spent
-        in_line = min((self.placed or self.began) - self.began, self.place_seconds)
+            return (self.wait_seconds if self.place_seconds is None else self.place_seconds) - spent
+        in_line = min((self.placed or self.began) - self.began, self.place_seconds or 0)
         return self.wait_seconds + in_line - spent
 
 
 def claim(
-    *, spec: RunSpec, tenant: str, claim_key: str, wait_seconds: float, place_seconds: float = 0
+    *, spec: RunSpec, tenant: str, claim_key: str, wait_seconds: float, place_seconds: float | None = None
 ) -> ClaimedSandbox:
     """The sandbox of this claim key: the one it has, else a warm one, else a new one waited for.
 
@@ -88,7 +90,7 @@ def claim(
 
 
 async def aclaim(
-    *, spec: RunSpec, tenant: str, claim_key: str, wait_seconds: float, place_seconds: float = 0,
+    *, spec: RunSpec, tenant: str, claim_key: str, wait_seconds: float, place_seconds: float | None = None,
     on_wait: Callable[[Waiting], Awaitable[None]] | None = None,
 ) -> ClaimedSandbox:  # fmt: skip
     """`claim` for async callers: waiting holds neither a thread nor a database connection.

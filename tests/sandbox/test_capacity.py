@@ -226,6 +226,18 @@ def test_the_time_in_line_is_not_taken_from_the_start():
     assert 9 < patience.left(starting) <= 10
 
 
+def test_a_place_is_waited_for_as_long_as_was_promised_however_long_a_start_may_take():
+    from sandbox.claiming import Waiting
+
+    patience = pool._Patience(wait_seconds=100, place_seconds=10)
+    patience.began -= 11
+    assert patience.left(Waiting()) < 0
+    together = pool._Patience(wait_seconds=100, place_seconds=None)
+    together.began -= 11
+    assert 88 < together.left(Waiting()) <= 89
+    assert 88 < together.left(Waiting(held().pk)) <= 89
+
+
 def test_places_are_never_oversold():
     here(places=3)
 
