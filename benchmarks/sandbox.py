@@ -23,9 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import django
-
 from benchmarks.report import Report, parser
+from benchmarks.store import own_store
 
 if TYPE_CHECKING:
     from sandbox.bench import Bench, Probe
@@ -236,24 +235,16 @@ def measure_driver(
 def main() -> None:
     """The command."""
     options = parser(__doc__ or "").parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
     os.environ.setdefault("LOG_LEVEL", "ERROR")
-    os.environ["TEST_DATABASE_NAME"] = f"bench_sandbox_{os.getpid()}"
-    django.setup()
-    from django.conf import settings
-    from django.db import connection
-
     rounds = 5 if options.quick else 20
     report = Report({"rounds": rounds})
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
-        with tempfile.TemporaryDirectory(prefix="as-") as directory:
-            settings.RUN_DIR = Path(directory)
-            settings.SANDBOX_STACK = f"bench-{os.getpid()}"
-            measure(report, rounds=rounds)
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
+    # A socket's path has 107 bytes: the directory is short.
+    with own_store("sandbox"), tempfile.TemporaryDirectory(prefix="as-") as directory:
+        from django.conf import settings
+
+        settings.RUN_DIR = Path(directory)
+        settings.SANDBOX_STACK = f"bench-{os.getpid()}"
+        measure(report, rounds=rounds)
     report.show(as_json=options.json)
 
 
