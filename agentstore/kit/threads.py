@@ -61,10 +61,10 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def release_request_thread() -> None:
-    """Give back the thread and the connections that Django's ASGI handler keeps for the present request.
+    """Give back the thread and the connections that are kept for the present request, or for work in the background.
 
-    The handler runs synchronous middleware in a thread of the request's own, which lives until the response is closed:
-    for a stream, that would be one idle thread per reader. A later thread-sensitive call gets a new one.
+    Django's ASGI handler runs synchronous middleware in a thread of the request's own, which lives until the response
+    is closed: for a stream, that would be one idle thread per reader. A later thread-sensitive call gets a new one.
     """
     context = SyncToAsync.thread_sensitive_context.get(None)
     if context is None or context not in SyncToAsync.context_to_thread_executor:
