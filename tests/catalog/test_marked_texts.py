@@ -18,8 +18,17 @@ from marketplace.catalog.hostile.decisions import (
 )
 from marketplace.catalog.hostile.detector import VERSION
 from marketplace.catalog.hostile.examining import examine_products
+from marketplace.catalog.hostile.lists import marks_of_import
 from marketplace.catalog.hostile.marks import Marks, read_marks
-from marketplace.catalog.models import MarkedText, Media, Product, TextExamination, Variant
+from marketplace.catalog.models import (
+    FeedImport,
+    FeedItemChange,
+    MarkedText,
+    Media,
+    Product,
+    TextExamination,
+    Variant,
+)
 from marketplace.catalog.offers import read_offer
 from marketplace.catalog.products import restore_product, withhold_product
 from tests.catalog.lamps import ORDER, PRESSING, feed
@@ -210,6 +219,19 @@ def test_a_new_detector_examines_everything_again_and_decisions_stand(lamp, oliv
     mark.refresh_from_db()
     assert (mark.status, mark.version) == ("cleared", VERSION + 1)
     assert version_of(product) == VERSION + 1
+
+
+def test_the_marks_of_an_import_are_found_without_reading_all_its_changes(lamp):
+    product = lamp(description=ORDER)
+    report = FeedImport.objects.get()
+    assert [mark.product_id for mark in marks_of_import(report)] == [product.pk]
+    FeedItemChange.objects.bulk_create(
+        FeedItemChange(feed_import=report, line=n, item_id=f"i{n}", group_id=f"g{n}", title="x", kind="new")
+        for n in range(5_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_feeditemchange")
+    assert "feed_change_by_group" in marks_of_import(report).explain()
 
 
 def test_a_changed_text_is_judged_anew(lamp, olivia):

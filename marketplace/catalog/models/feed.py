@@ -147,7 +147,10 @@ class FeedItemChange(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["feed_import", "id"], name="feed_change_in_order")]
+        indexes = [
+            models.Index(fields=["feed_import", "id"], name="feed_change_in_order"),
+            models.Index(fields=["feed_import", "group_id"], name="feed_change_by_group"),
+        ]
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.kind} {self.item_id}"
