@@ -29,3 +29,8 @@ def lamp(load, merchant, index):
         return Product.objects.get()
 
     return lamp
+
+
+def marks(product):
+    """Status and kinds of each of a product's marks, by field."""
+    return {mark.field: (mark.status, mark.kinds) for mark in product.marked_texts.all()}
