@@ -119,6 +119,3 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         for address in addresses:
             page.goto(live_server.url + address)
             assert_accessible(page)
-            if directory := os.environ.get("PICTURES"):
-                name = f"catalog-{page.look}-{addresses.index(address)}".replace(" ", "-")
-                page.screenshot(path=f"{directory}/{name}.png", full_page=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
@@ -10,11 +9,9 @@ from django.test import Client
 
 from marketplace.shopping.models import CartLine
 from tests.conversations.live import Web
-from tests.look.axe import assert_accessible, looks, session_cookies, watch
+from tests.look.axe import assert_accessible, keep_picture, looks, session_cookies, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
-
-SHOTS = os.environ.get("SHOTS_DIR", "")
 
 
 @pytest.fixture
@@ -35,12 +32,6 @@ def page(browser, web, client, sam):
     context.close()
 
 
-def shot(page, name: str) -> None:
-    """Keeps a picture where SHOTS_DIR says."""
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
-
-
 def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp, budget, play):
     more = threading.Event()
 
@@ -53,7 +44,7 @@ def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp,
 
     play(conversation, answer)
     page.goto(f"{web.address}/chat/{conversation.pk}/")
-    shot(page, "chat-empty")
+    keep_picture(page, "chat-empty")
     page.get_by_label("Message Gift Finder").fill("A gift under $20, I am sam@example.com")
     page.keyboard.press("Enter")
     card = page.get_by_role("article", name="Blue mug")
@@ -62,7 +53,7 @@ def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp,
     assert page.get_by_role("button", name="Stop").is_visible()
     assert not page.get_by_role("button", name="Send").is_visible()
     assert page.get_by_text("We removed your e-mail address").is_visible()
-    shot(page, "chat-streaming")
+    keep_picture(page, "chat-streaming")
     more.set()
     page.get_by_text("it is the best of its kind.").wait_for()
     page.get_by_role("button", name="Send").wait_for()
@@ -75,7 +66,7 @@ def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp,
     page.get_by_text("Added to your cart").wait_for()
     page.get_by_role("button", name="Remove the limit of $20.00").click()
     page.get_by_role("button", name="Remove the limit of $20.00").wait_for(state="detached")
-    shot(page, "chat-done")
+    keep_picture(page, "chat-done")
     assert_accessible(page)
     line = CartLine.objects.get()
     assert line.recommendation is not None
@@ -114,7 +105,7 @@ def test_a_failure_is_told_and_tried_again(page, web, conversation, play):
     page.get_by_label("Message Gift Finder").fill("Hello?")
     page.keyboard.press("Enter")
     page.get_by_text("Gift Finder had nothing to say.").wait_for()
-    shot(page, "chat-failed")
+    keep_picture(page, "chat-failed")
     play(conversation, lambda body, tools: answers.pop(0))
     page.get_by_role("button", name="Try again").click()
     page.get_by_text("Here I am.").wait_for()
@@ -152,10 +143,10 @@ def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn
     end_turn(turn_id=turn.pk, status="done", by="runner", text="Three ideas, the mug is the best of them.")
     conversation = turn.conversation
     shown = {
-        sam: [("chat", f"/chat/{conversation.pk}/"), ("chats", "/chats/"), ("privacy", "/privacy/")],
+        sam: [f"/chat/{conversation.pk}/", "/chats/", "/privacy/"],
         alice: [
-            ("traces", "/developer/northwind-labs/conversations/"),
-            ("trace", f"/developer/northwind-labs/conversations/{conversation.pk}/"),
+            "/developer/northwind-labs/conversations/",
+            f"/developer/northwind-labs/conversations/{conversation.pk}/",
         ],
     }
     cookies = {}
@@ -165,10 +156,9 @@ def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn
         cookies[user] = session_cookies(client, web.address)
     for user, pages in shown.items():
         for page in looks(browser, cookies=cookies[user]):
-            for name, path in pages:
+            for path in pages:
                 page.goto(web.address + path)
                 assert_accessible(page)
-                shot(page, f"{name}-{page.look.replace(' ', '-')}")
 
 
 def test_turn_after_turn_no_card_is_lost(page, web, conversation, merchant, play):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,12 +14,11 @@ from marketplace.shopping.models import Conversation, Turn
 from sandbox.drivers import chosen_driver
 from sandbox.images import build_source
 from tests.conversations.live import Web
-from tests.look.axe import assert_accessible, looks, session_cookies, watch
+from tests.look.axe import assert_accessible, keep_picture, looks, session_cookies, watch
 from tests.sandbox.conftest import AGENTS, driver, own_stack, run_dir  # noqa: F401  (fixtures are found by name)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.containers, pytest.mark.django_db(transaction=True)]
 
-SHOTS = os.environ.get("SHOTS_DIR", "")
 RESOURCES = {
     "memory_mb": 96, "cpu": 1.0, "processes": 16, "start_seconds": 20, "turn_seconds": 4, "answer_kb": 1024,
 }  # fmt: skip
@@ -77,12 +75,6 @@ def chat(browser, web, hostile, client, sam):
     context.close()
 
 
-def shot(page, name: str) -> None:
-    """Keeps a picture where SHOTS_DIR says."""
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
-
-
 # Pages are the same whatever ran the agent: one driver is enough.
 @pytest.mark.parametrize("driver", ["docker"], indirect=True)
 def test_what_shopper_and_developer_see_of_hostile_agents(browser, web, chat, hostile, alice, charlie, sam):
@@ -91,10 +83,10 @@ def test_what_shopper_and_developer_see_of_hostile_agents(browser, web, chat, ho
         chat.keyboard.press("Enter")
         chat.get_by_text(read).nth(0).wait_for()
         assert chat.get_by_role("button", name="Try again").last.is_visible()
-        shot(chat, f"hostile-chat-{number}")
+        keep_picture(chat, f"hostile-chat-{number}")
     chat.get_by_role("button", name="Try again").last.click()
     chat.get_by_text(f"You said: {SEEN[-1][0]}").wait_for()
-    shot(chat, "hostile-chat-again")
+    keep_picture(chat, "hostile-chat-again")
 
     turns = list(Turn.objects.filter(status="failed").order_by("index"))
     assert [(turn.fault, turn.failure) for turn in turns] == [("agent", code) for _, _, code, _, _ in SEEN]
@@ -119,19 +111,13 @@ def test_what_shopper_and_developer_see_of_hostile_agents(browser, web, chat, ho
         assert asked not in told
     assert [stranger.get(path).status_code for path in (trace, failures)] == [404, 404]
     for page in looks(browser, cookies=session_cookies(owner, web.address)):
-        for name, path in (
-            ("trace", trace),
-            ("failures", failures),
-            ("agent", f"{home}/agents/gift-finder/"),
-        ):
+        for path in (trace, failures, f"{home}/agents/gift-finder/"):
             page.goto(web.address + path)
             page.get_by_text("out_of_memory").first.wait_for()
             assert_accessible(page)
-            shot(page, f"hostile-{name}-{page.look.replace(' ', '-')}")
     shopper = Client()
     shopper.force_login(sam)
     for page in looks(browser, cookies=session_cookies(shopper, web.address)):
         page.goto(f"{web.address}/chat/{hostile.pk}/")
         assert_accessible(page)
-        shot(page, f"hostile-chat-{page.look.replace(' ', '-')}")
     assert Version.objects.get().manifest["resources"] == RESOURCES

@@ -14,10 +14,13 @@ For browser tests of all rooms (`browser` comes from tests.look.browser):
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.test import Client
@@ -76,11 +79,24 @@ def watch(page: Any) -> Any:
     return page
 
 
+def keep_picture(page: Any, name: str = "") -> None:
+    """A picture of the whole page in the directory that PICTURES names, if it names one: for people to look at."""
+    directory = os.environ.get("PICTURES")
+    if directory is None:
+        return
+    test = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].removesuffix(" (call)")
+    where = name or page.url.partition(urlsplit(page.url).netloc)[2]
+    label = re.sub(r"\W+", "-", f"{test} {getattr(page, 'look', '')} {where}").strip("-")
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(directory) / f"{label}.png", full_page=True)
+
+
 def assert_accessible(page: Any, *, exclude: Sequence[str] = ()) -> None:
     """Fails with a readable list unless the page as it stands now is clean; `exclude` holds CSS selectors.
 
-    A page of `looks` is seen in the other theme too, where only colours can differ.
+    A page of `looks` is seen in the other theme too, where only colours can differ. PICTURES keeps what it looks like.
     """
+    keep_picture(page)
     page.evaluate(f"typeof axe === 'undefined' && eval({json.dumps(_axe_source())})")
     problems = _violations(page, exclude, {})
     problems += getattr(page, "complaints", [])

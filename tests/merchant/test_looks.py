@@ -24,15 +24,12 @@ def orm_beside_the_browser(monkeypatch):
     monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
-def look_at(browser, live_server, client, addresses: list[str], kind: str) -> None:
-    """Each page must be clean; PICTURES=<directory> keeps what it looks like."""
+def look_at(browser, live_server, client, addresses: list[str]) -> None:
+    """Each page must be clean."""
     for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for number, address in enumerate(addresses):
+        for address in addresses:
             page.goto(live_server.url + address)
             assert_accessible(page)
-            if directory := os.environ.get("PICTURES"):
-                name = f"{kind}-{page.look}-{number}".replace(" ", "-")
-                page.screenshot(path=f"{directory}/{name}.png", full_page=True)
 
 
 def test_negotiation(browser, live_server, client, mia, merchant, headphones):
@@ -51,7 +48,7 @@ def test_negotiation(browser, live_server, client, mia, merchant, headphones):
         reverse("shopping:negotiation-new", args=[merchant.slug]),
         reverse("shopping:negotiation-rule", args=[merchant.slug, rule.pk]),
     ]
-    look_at(browser, live_server, client, addresses, "negotiation")
+    look_at(browser, live_server, client, addresses)
 
 
 def test_agents(browser, live_server, client, mia, merchant, headphones, shopper, scout, prices, processor):
@@ -73,4 +70,4 @@ def test_agents(browser, live_server, client, mia, merchant, headphones, shopper
     pages = ["agents", "recommendations", "refused", "sales", "costs"]
     addresses = [reverse(f"shopping:merchant-{page}", args=[merchant.slug]) for page in pages]
     addresses.append(f"{addresses[0]}?period=before")
-    look_at(browser, live_server, client, addresses, "agents")
+    look_at(browser, live_server, client, addresses)
