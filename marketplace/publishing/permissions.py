@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-WORDS = {
+WORDS: Final = {
     "catalog": "Search the catalogue and recommend products from it",
     "negotiate": "Negotiate prices within the merchants' rules",
     "cart": "Put products into the shopper's cart and take them out",
@@ -13,8 +14,13 @@ WORDS = {
     "model": "Use the store's language model, within a budget",
     "ask": "Ask another agent of the store for help",
 }
+# What a manifest may ask for and no agent gets: the store has no such tools yet.
+NOT_YET: Final = frozenset({"negotiate", "cart", "photos", "ask"})
 
 
 def in_words(permissions: Iterable[str]) -> list[tuple[str, str]]:
     """`(name, words)` for each permission of a manifest."""
-    return [(name, WORDS.get(name, name)) for name in permissions]
+    return [
+        (name, f"{WORDS.get(name, name)}{' (no agent gets this yet)' if name in NOT_YET else ''}")
+        for name in permissions
+    ]

@@ -12,6 +12,7 @@ from marketplace.gateway.rest import MalformedBody
 from marketplace.gateway.tools import BY_PERMISSION
 from marketplace.gateway.tools.profile import NoConsent
 from marketplace.gateway.urls import urlpatterns
+from marketplace.publishing.permissions import NOT_YET, WORDS
 from marketplace.shopping.events import Name
 from marketplace.shopping.failures import SHOPPER
 from marketplace.shopping.grounding import Code
@@ -46,6 +47,10 @@ def test_every_tool_and_refusal_is_described():
     )
     listed = {(tool.name, need) for need, group in BY_PERMISSION.items() for tool in group}
     assert set(permissions) == listed
+
+
+def test_what_no_agent_gets_yet_is_known_below():
+    assert set(BY_PERMISSION) | {"model"} == set(WORDS) - NOT_YET
 
 
 def test_every_address_of_the_gateway_is_described():

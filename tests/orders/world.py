@@ -69,7 +69,10 @@ def list_agent(studio: Organization, name: str = "Bargain Scout", **fields: Any)
     )
     version = Version.objects.create(
         agent=agent, semver="1.0.0", image_id="sha256:0", bundle_sha256="0" * 64, status=Version.Status.LIVE,
-        manifest={"skills": ["chat", "negotiate"], "permissions": ["catalog", "cart"]},
+        manifest={
+            "skills": ["chat", "negotiate", "outfit", "try_on"],
+            "permissions": ["catalog", "negotiate", "cart", "photos", "ask"],
+        },
     )  # fmt: skip
     agent.live_version, agent.status = version, Agent.Status.LISTED
     agent.save()

@@ -79,7 +79,7 @@ def rule(request: HttpRequest, slug: str, rule_id: uuid.UUID) -> HttpResponse:
             rule_id=found.pk, merchant=merchant, terms=form.terms, by=signed_in(request),
             active=form.cleaned_data["active"], reason=form.cleaned_data["reason"],
         )  # fmt: skip
-        messages.success(request, "Saved. It counts from now on.")
+        messages.success(request, "Saved. Try what an agent would get by it.")
         return redirect("shopping:negotiation-rule", merchant.slug, found.pk)
     context = {
         "merchant": merchant,
