@@ -217,9 +217,15 @@ def issue_credit_note(*, note_id: uuid.UUID) -> CreditNote:
 def invoices_with_open_disputes() -> Iterable[uuid.UUID]:
     """Invoices with a charge that waits for a decision."""
     for dispute in ChargeDispute.objects.filter(status=Status.OPEN).select_related("event__journal"):
-        line = _invoiced_line(dispute.event)
-        if line is not None and line.statement.invoice_id is not None:
-            yield line.statement.invoice_id
+        invoice_id = invoice_of(dispute.event)
+        if invoice_id is not None:
+            yield invoice_id
+
+
+def invoice_of(event: UsageEvent) -> uuid.UUID | None:
+    """The invoice that a posted fee is on; None while there is none, and where it was paid in advance."""
+    line = _invoiced_line(event)
+    return None if line is None else line.statement.invoice_id
 
 
 def _invoiced_line(event: UsageEvent) -> StatementLine | None:

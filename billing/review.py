@@ -7,11 +7,18 @@ import uuid
 from django.db import transaction
 
 from agentstore.kit.errors import Conflict, Invalid, NotFound
+from billing.disputes import invoice_of
 from billing.history import record_changes
 from billing.metering import void_ppcv
 from billing.models import UsageEvent
 
 _Status = UsageEvent.Status
+
+
+class AlreadyInvoiced(Conflict):
+    """The fee is on an invoice, and comes off it by a credit note only."""
+
+    code = "already_invoiced"
 
 
 def _require_reason(reason: str) -> str:
@@ -55,7 +62,13 @@ def release_event(*, event_id: uuid.UUID, reason: str, by: str) -> UsageEvent:
 def reject_event(*, event_id: uuid.UUID, reason: str, by: str) -> UsageEvent:
     """Take a fee back: before posting it never reaches the books, after it its journal is reversed.
 
-    Raises Invalid without a reason, NotFound.
+    Raises Invalid without a reason, NotFound, AlreadyInvoiced: a write-off takes all of an invoice's fees back, so
+    one that was reversed beside it would be taken twice.
     """
     reason = _require_reason(reason)
-    return void_ppcv(event_id=_find(event_id).pk, reason=reason, by=by)
+    event = _find(event_id)
+    if event.status == _Status.POSTED and invoice_of(event) is not None:
+        raise AlreadyInvoiced(
+            "This fee is on an invoice.", hint="Let the merchant dispute the charge, and credit it there."
+        )
+    return void_ppcv(event_id=event.pk, reason=reason, by=by)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from agentstore.identity.services import add_member
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid
-from billing import disputes, dunning, earnings, ledger, metering, standing
+from billing import disputes, dunning, earnings, ledger, metering, review, standing
 from billing.accounts import (
     AccountKey,
     developer_pending,
@@ -262,6 +262,20 @@ def test_what_was_written_off_is_not_credited_too(invoice, events, merchant_ref)
     assert balances(merchant_ref) == (0, 0, 0, 0)
     declined = disputes.decide_dispute(dispute_id=dispute.pk, uphold=False, by="olivia", note="written off")
     assert declined.status == "declined"
+
+
+def test_a_fee_that_is_invoiced_is_credited_not_rejected(invoice, events, merchant_ref):
+    with pytest.raises(review.AlreadyInvoiced):
+        review.reject_event(event_id=events[0].pk, reason="no shopper", by="olivia")
+    dunning.write_off(invoice=invoice, by="olivia", reason="bankrupt")
+    assert balances(merchant_ref) == (0, 0, 0, 0), "taken back once"
+
+
+def test_a_fee_that_is_carried_on_can_be_rejected(prices, merchant_ref):
+    (event,) = conversations(prices, merchant_ref, at=day(10, 20), categories=["toys"])
+    close(11)
+    assert review.reject_event(event_id=event.pk, reason="no shopper", by="olivia").status == "reversed"
+    assert balances(merchant_ref) == (0, 0, 0, 0)
 
 
 def test_charges_of_a_line_that_are_credited_side_by_side_come_to_the_line(standin, prices, merchant_ref):
