@@ -51,6 +51,12 @@ class NoBillingAddress(Refused):
     code = "no_billing_address"
 
 
+class TotalMismatch(Refused):
+    """The processor's invoice does not come to the charges and their tax; a person has to look."""
+
+    code = "invoice_total_mismatch"
+
+
 def record_change(invoice: Invoice, *, by: str, reason: str = "") -> None:
     """A row that says how an invoice stands now, and why."""
     InvoiceChange.objects.create(invoice=invoice, status=invoice.status, by=by, reason=reason[:200])
@@ -112,7 +118,7 @@ def _ask_for_address(invoice_id: uuid.UUID) -> None:
 def issue_invoice(*, invoice_id: uuid.UUID) -> Invoice:
     """Make the invoice at the processor, final and sent, and book its tax. Twice is once.
 
-    Call it outside of a transaction. Raises NoBillingAddress, ProcessorUnavailable, ProcessorRefused.
+    Call it outside of a transaction. Raises NoBillingAddress, TotalMismatch, ProcessorUnavailable, ProcessorRefused.
     """
     invoice = Invoice.objects.get(pk=invoice_id)
     if invoice.status != Status.PREPARED:
@@ -131,9 +137,21 @@ def issue_invoice(*, invoice_id: uuid.UUID) -> Invoice:
     )
     if at_processor.status == "draft":
         _add_lines(invoice, at_processor.id, customer_id)
+        _require_whole(invoice, invoicing.retrieve_invoice(invoice_id=at_processor.id))
         at_processor = invoicing.finalize_invoice(invoice_id=at_processor.id)
+    _require_whole(invoice, at_processor)
     invoicing.send_invoice(invoice_id=at_processor.id)
     return _note_issued(invoice_id, at_processor)
+
+
+def _require_whole(invoice: Invoice, at_processor: invoicing.ProcessorInvoice) -> None:
+    """Neither more nor less than is on the books, with the tax on top of it."""
+    due = Money.from_minor(invoice.net_minor, invoice.currency) + at_processor.tax
+    if at_processor.total != due:
+        raise TotalMismatch(
+            f"{at_processor.id} comes to {at_processor.total}, not to {due}.",
+            hint="Take what does not belong there off the draft at the processor.",
+        )
 
 
 def charge_lines(invoice: Invoice) -> list[StatementLine]:

@@ -83,7 +83,10 @@ def find_invoice(*, reference: str, customer_id: str) -> ProcessorInvoice | None
 
 
 def add_line(*, reference: str, invoice_id: str, customer_id: str, amount: Money, description: str) -> str:
-    """A line on a draft, once per reference; its item's id. Raises ProcessorUnavailable, ProcessorRefused."""
+    """A line on a draft, tax on top of it, once per reference; its item's id.
+
+    Raises ProcessorUnavailable, ProcessorRefused.
+    """
     with typed_errors():
         item = client().v1.invoice_items.create(
             {
@@ -92,6 +95,8 @@ def add_line(*, reference: str, invoice_id: str, customer_id: str, amount: Money
                 "amount": amount.minor,
                 "currency": amount.currency.lower(),
                 "description": description,
+                # Unsaid, the account's default holds, and in most currencies that is a tax within the amount.
+                "tax_behavior": "exclusive",
                 "metadata": {"reference": reference},
             },
             {"idempotency_key": f"invoice_line:{reference}"},

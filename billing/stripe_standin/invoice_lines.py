@@ -49,6 +49,7 @@ def create(call: Call) -> Answer:
         "tax_rates": [],
         "test_clock": None,
         "_line": call.store.new_id("il"),
+        "_tax_behavior": taxes.behavior_of(call.params.get("tax_behavior"), currency),
     }
     call.store.put(item)
     call.emit("invoiceitem.created", item)
@@ -97,5 +98,5 @@ def _line(item: Object, invoice: Object, customer: Object) -> Object:
         "quantity_decimal": "1",
         "subscription": None,
         "subtotal": item["amount"],
-        "taxes": [taxes.tax_on(item["amount"], customer)] if taxed else [],
+        "taxes": [taxes.tax_on(item["amount"], customer, item["_tax_behavior"])] if taxed else [],
     }

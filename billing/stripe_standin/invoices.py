@@ -125,13 +125,14 @@ def _add_up(call: Call, invoice: Object) -> Object:
     lines = lines_of(call, invoice)
     subtotal = sum(line["amount"] for line in lines)
     all_taxes = [tax for line in lines for tax in line["taxes"]]
-    total = subtotal + sum(tax["amount"] for tax in all_taxes)
+    within = sum(tax["amount"] for tax in all_taxes if tax["tax_behavior"] == "inclusive")
+    total = subtotal - within + sum(tax["amount"] for tax in all_taxes)
     invoice |= {
         "lines": inline_list(lines, f"/v1/invoices/{invoice['id']}/lines"),
         "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
+        "subtotal_excluding_tax": subtotal - within,
         "total": total,
-        "total_excluding_tax": subtotal,
+        "total_excluding_tax": subtotal - within,
         "total_taxes": taxes.totals(all_taxes),
         "amount_due": max(0, total),
         "amount_remaining": max(0, total),

@@ -37,7 +37,14 @@ def place_of(customer: Object) -> str:
     return f"US-{str(address.get('state') or '').upper()}" if country == "US" else country
 
 
-def tax_on(amount: int, customer: Object) -> Object:
+def behavior_of(given: object, currency: str) -> str:
+    """Whether an amount holds its tax. Unsaid, Stripe's default goes by the currency: in few it comes on top."""
+    if given in ("exclusive", "inclusive"):
+        return str(given)
+    return "exclusive" if currency in ("usd", "cad") else "inclusive"
+
+
+def tax_on(amount: int, customer: Object, behavior: str) -> Object:
     """The tax on one line, in the shape of a line's `taxes`, rounded once."""
     rate, reason = RATES.get(place_of(customer), 0), "standard_rated"
     if place_of(customer) not in RATES:
@@ -46,12 +53,14 @@ def tax_on(amount: int, customer: Object) -> Object:
         rate, reason = 0, "reverse_charge"
     elif customer["tax_exempt"] == "exempt":
         rate, reason = 0, "customer_exempt"
+    within = behavior == "inclusive"
+    tax = half_even(amount * rate, 1_000_000 + rate if within else 1_000_000)
     return {
-        "amount": half_even(amount * rate, 1_000_000),
-        "tax_behavior": "exclusive",
+        "amount": tax,
+        "tax_behavior": behavior,
         "tax_rate_details": {"tax_rate": f"txr_standin_{rate}"} if rate else None,
         "taxability_reason": reason,
-        "taxable_amount": amount if rate else 0,
+        "taxable_amount": (amount - tax if within else amount) if rate else 0,
         "type": "tax_rate_details",
     }
 

@@ -118,6 +118,25 @@ def test_taxes_are_stripe_taxs(standin, reference, exempt, tax, reason):
     assert [part.reason for part in invoice.taxes] == [reason]
 
 
+def test_tax_comes_on_top_of_the_amount_in_every_currency(standin, reference):
+    customer = customers.create_customer(reference=reference)
+    customers.update_customer(customer_id=customer, bill_to=BERLIN)
+    invoice = invoicing.create_invoice(
+        reference=reference,
+        customer_id=customer,
+        currency="EUR",
+        days_until_due=14,
+        description="October",
+        taxed=True,
+    )
+    euros = Money.from_minor(1_000, "EUR")
+    invoicing.add_line(
+        reference=reference, invoice_id=invoice.id, customer_id=customer, amount=euros, description="one"
+    )
+    final = invoicing.finalize_invoice(invoice_id=invoice.id)
+    assert (final.tax, final.total) == (Money.from_minor(190, "EUR"), Money.from_minor(1_190, "EUR"))
+
+
 def test_a_credit_note_lessens_what_is_to_be_paid(processor, reference):
     _, invoice = issued(reference)
 

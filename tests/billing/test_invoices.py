@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from celery import current_app
+from django.conf import settings
 
 from agentstore.kit.money import Money
 from billing import budgets, invoices, ledger, metering, posting, statements
 from billing.accounts import AccountKey, merchant_receivable, processor_clearing, processor_fees
 from billing.models import BillingParty, Invoice, Journal, Notice, WebhookEvent
+from billing.processor import customers, invoicing
 from billing.processor.client import client, reference_of
 from billing.processor.errors import ProcessorUnavailable
 from tests.billing.conftest import STUDIO, usd
@@ -88,6 +90,29 @@ def test_an_invoice_waits_for_an_address(standin, invoice):
     invoices.issue_prepared()
     told = Notice.objects.filter(owner_ref=invoice.owner_ref, key__startswith="billing_address:")
     assert told.count() == 1
+
+
+def test_a_line_of_somebody_elses_keeps_the_draft_from_being_final(standin, invoice, party):
+    customer = customers.create_customer(reference=invoice.owner_ref)
+    customers.update_customer(
+        customer_id=customer,
+        bill_to=customers.BillTo(name="Audio Haus", email="mia@example.com", country="DE", city="Berlin"),
+    )
+    draft = invoicing.create_invoice(
+        reference=f"invoice:{invoice.pk}",
+        customer_id=customer,
+        currency="USD",
+        days_until_due=settings.INVOICE_DUE_DAYS,
+        description="Conversations, 2026-10",
+        taxed=True,
+    )
+    client().v1.invoice_items.create(
+        {"customer": customer, "invoice": draft.id, "amount": 900, "currency": "usd"}
+    )
+    assert invoices.issue_prepared() == 0
+    invoice.refresh_from_db()
+    assert (invoice.status, invoice.last_error.split(":")[0]) == ("prepared", "invoice_total_mismatch")
+    assert invoicing.retrieve_invoice(invoice_id=draft.id).status == "draft"
 
 
 def test_a_processor_that_is_away_delays_it(standin, invoice, party, settings):
