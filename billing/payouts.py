@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F
 
 from agentstore.kit.clock import now
-from agentstore.kit.errors import StoreError
+from agentstore.kit.errors import Conflict, Invalid, StoreError
 from agentstore.kit.ids import new_id
+from agentstore.kit.locks import only_one
 from agentstore.kit.money import Money
 from billing import webhooks
 from billing.accounts import processor_clearing
@@ -25,11 +26,20 @@ from billing.models import Account, Payout, PayoutAccount, PayoutChange, PayoutH
 from billing.notices import tell
 from billing.periods import Month
 from billing.processor import transfers
+from billing.processor.errors import ProcessorRefused
 
 logger = structlog.get_logger(__name__)
 
 Status = Payout.Status
 REFERENCE = "payout:"
+# Shoppers' payments have not settled yet: tried again. Any other refusal is of the account, and trying changes nothing.
+_SHORT = "balance_insufficient"
+
+
+class NotCancelled(Conflict):
+    """The payout is over, or its money has left the store's balance, or is leaving it now."""
+
+    code = "payout_not_cancelled"
 
 
 def smallest_payout(currency: str) -> Money:
@@ -120,31 +130,95 @@ def send_prepared() -> int:
 def send_payout(*, payout_id: uuid.UUID) -> Payout:
     """From the store to the owner's account, from there to its bank. Twice is once; outside of a transaction.
 
-    Raises ProcessorUnavailable, ProcessorRefused (the store's balance does not cover it, the account may not).
+    What the processor refuses for another reason than that the store's balance does not cover it yet, fails, and is
+    brought back. Raises ProcessorUnavailable, ProcessorRefused (`balance_insufficient`).
     """
-    payout = Payout.objects.get(pk=payout_id)
-    if (
-        payout.status != Status.PREPARED
-        or PayoutHold.objects.filter(owner_ref=payout.owner_ref, lifted_at=None).exists()
-    ):
-        return payout
-    Payout.objects.filter(pk=payout_id).update(attempts=F("attempts") + 1)
+    with only_one(payout_id) as mine:
+        payout = Payout.objects.get(pk=payout_id)
+        held = PayoutHold.objects.filter(owner_ref=payout.owner_ref, lifted_at=None)
+        if not mine or payout.status != Status.PREPARED or held.exists():
+            return payout
+        Payout.objects.filter(pk=payout_id).update(attempts=F("attempts") + 1)
+        try:
+            return _send(payout)
+        except ProcessorRefused as refused:
+            if refused.details.get("processor_code") == _SHORT:
+                raise
+            return _give_up(payout_id, refused.message)
+
+
+def _send(payout: Payout) -> Payout:
     reference = f"{REFERENCE}{payout.pk}"
     sent = transfers.send_transfer(
         reference=reference, account_id=payout.processor_account, amount=payout.amount
     )
-    Payout.objects.filter(pk=payout_id).update(transfer_ref=sent.id)
+    Payout.objects.filter(pk=payout.pk).update(transfer_ref=sent.id)
     made = transfers.create_payout(
         reference=reference, account_id=payout.processor_account, amount=payout.amount
     )
     with transaction.atomic():
-        payout = Payout.objects.select_for_update().get(pk=payout_id)
+        payout = Payout.objects.select_for_update().get(pk=payout.pk)
         if payout.status == Status.PREPARED:
             payout.status, payout.processor_ref, payout.arrives_at = Status.SENT, made.id, made.arrives_at
             payout.last_error = ""
             payout.save(update_fields=["status", "processor_ref", "arrives_at", "last_error"])
             _record(payout, by="payouts", reason=f"processor: {made.id}")
     return payout
+
+
+@transaction.atomic
+def _give_up(payout_id: uuid.UUID, why: str) -> Payout:
+    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    if payout.status == Status.PREPARED:
+        _fail(
+            payout,
+            by="payouts",
+            failure=why,
+            subject="A payout was refused",
+            text=f"{payout.amount} could not be sent and is available again. The payment processor says: {why}"
+            " See there what it asks of your account; then it is sent again.",
+        )
+    return payout
+
+
+def _fail(payout: Payout, *, by: str, failure: str, subject: str, text: str) -> None:
+    """Nothing more is sent until the processor says anew that the account is ready."""
+    payout.status, payout.failure = Status.FAILED, failure[:200]
+    payout.save(update_fields=["status", "processor_ref", "failure"])
+    _record(payout, by=by, reason=failure)
+    PayoutAccount.objects.filter(owner_ref=payout.owner_ref).update(ready=False)
+    tell(key=f"payout_failed:{payout.pk}", owner_ref=payout.owner_ref, subject=subject, text=text)
+
+
+def cancel_payout(*, payout_id: uuid.UUID, by: str, reason: str) -> Payout:
+    """Make what was not sent available again, and hold the owner's payouts, or the next would be prepared at once.
+
+    Asks the processor whether the money has left: call it outside of a transaction. Raises Invalid without a reason,
+    NotCancelled, ProcessorUnavailable.
+    """
+    if not reason.strip():
+        raise Invalid("Say why, for the studio to read.")
+    with only_one(payout_id) as mine:
+        payout = Payout.objects.get(pk=payout_id)
+        if not mine:
+            raise NotCancelled("This payout is being sent now.", hint="Look again in a minute.")
+        if payout.status != Status.PREPARED:
+            raise NotCancelled(f"This payout is {payout.get_status_display().lower()}.")
+        if transfers.find_transfer(reference=f"{REFERENCE}{payout.pk}") is not None:
+            raise NotCancelled("Its money is on the studio's account already.", hint="It goes on from there.")
+        with transaction.atomic():
+            place_hold(owner_ref=payout.owner_ref, reason=reason.strip(), by=by)
+            payout = Payout.objects.select_for_update().select_related("journal").get(pk=payout_id)
+            payout.failure = reason.strip()[:200]
+            _return(payout, by=by, reason=payout.failure)
+    return payout
+
+
+def _return(payout: Payout, *, by: str, reason: str) -> None:
+    reverse(journal=payout.journal, occurred_at=now(), memo=payout.failure)
+    payout.status = Status.RETURNED
+    payout.save(update_fields=["status", "failure"])
+    _record(payout, by=by, reason=reason)
 
 
 def settle_payout_event(*, event_id: int) -> None:
@@ -185,13 +259,10 @@ def settle_payout(*, payout_id: uuid.UUID, told: transfers.ProcessorPayout) -> P
         Status.SENT,
         Status.PAID,
     ):
-        payout.status, payout.failure = Status.FAILED, told.failure[:200]
-        payout.save(update_fields=["status", "processor_ref", "failure"])
-        _record(payout, by="processor", reason=told.failure)
-        PayoutAccount.objects.filter(owner_ref=payout.owner_ref).update(ready=False)
-        tell(
-            key=f"payout_failed:{payout.pk}",
-            owner_ref=payout.owner_ref,
+        _fail(
+            payout,
+            by="processor",
+            failure=told.failure,
             subject="Your bank refused a payout",
             text=f"{payout.amount} came back: {told.failure} Name another bank account; then it is sent again.",
         )
@@ -203,15 +274,15 @@ def bring_back(*, payout_id: uuid.UUID) -> Payout:
     payout = Payout.objects.get(pk=payout_id)
     if payout.status != Status.FAILED:
         return payout
-    if payout.transfer_ref:
-        transfers.reverse_transfer(transfer_id=payout.transfer_ref, reference=f"{REFERENCE}{payout.pk}")
+    reference = f"{REFERENCE}{payout.pk}"
+    sent = None if payout.transfer_ref else transfers.find_transfer(reference=reference)
+    transfer_ref = payout.transfer_ref or (sent.id if sent else "")
+    if transfer_ref:
+        transfers.reverse_transfer(transfer_id=transfer_ref, reference=reference)
     with transaction.atomic():
         payout = Payout.objects.select_for_update().select_related("journal").get(pk=payout_id)
         if payout.status == Status.FAILED:
-            reverse(journal=payout.journal, occurred_at=now(), memo=payout.failure)
-            payout.status = Status.RETURNED
-            payout.save(update_fields=["status"])
-            _record(payout, by="payouts", reason="available again")
+            _return(payout, by="payouts", reason="available again")
     return payout
 
 

@@ -10,8 +10,8 @@ from django.db.models import Count, Sum
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.balances import TrialLine, trial_balance
-from billing.models import Account, UsageEvent, WebhookEvent
-from billing.periods import day_of
+from billing.models import Account, Payout, PayoutChange, UsageEvent, WebhookEvent
+from billing.periods import day_of, start_of
 from billing.totals import Moved, moved_by_day
 
 _Kind = Account.Kind
@@ -50,6 +50,7 @@ class Overview:
     clearing: Money
     processor_fees: Money
     unhandled_webhooks: int
+    refused_payouts: int
 
     @property
     def revenue_total(self) -> Money:
@@ -84,6 +85,9 @@ def overview(*, currency: str, days: int = 30) -> Overview:
         clearing=_balance(lines, _Kind.PROCESSOR_CLEARING, currency),
         processor_fees=_balance(lines, _Kind.PROCESSOR_FEES, currency),
         unhandled_webhooks=WebhookEvent.objects.filter(handled_at=None).count(),
+        refused_payouts=PayoutChange.objects.filter(
+            status=Payout.Status.FAILED, at__gte=start_of(start)
+        ).count(),
     )
 
 

@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operator/billing/invoices/<uuid:invoice_id>/write-off/", settling.write_off, name="write_off"),
     path("operator/billing/payouts/", settling.payout_list, name="payouts"),
     path("operator/billing/payouts/hold/", settling.hold, name="payout_hold"),
+    path("operator/billing/payouts/<uuid:payout_id>/cancel/", settling.cancel_payout, name="cancel_payout"),
     *(
         path(f"{kind}/<slug:slug>/statements/{rest}", view, {"kind": kind}, name=f"{kind}_{name}")
         for kind in ("merchant", "developer")

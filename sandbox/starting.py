@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import StoreError
+from agentstore.kit.locks import only_one
 from sandbox import announcements, dispatch, doors, metrics, protocols
 from sandbox.contract import agent_environment
 from sandbox.driver import Driver, Launch, RunState
@@ -41,7 +40,7 @@ def start_sandbox(*, sandbox_id: uuid.UUID, driver: Driver) -> bool:
 
     Every outcome is a status: `warm`, `claimed` where a claim was waiting, `failed` with fault, code and log.
     """
-    with _only_one(sandbox_id) as mine:
+    with only_one(sandbox_id) as mine:
         row = Sandbox.objects.filter(pk=sandbox_id, status=Status.STARTING).first() if mine else None
         if row is None or not is_here(row.host):
             return False
@@ -156,20 +155,5 @@ def _finish_failed(row: Sandbox, failed: StartFailed) -> None:
 
 def is_under_way(sandbox_id: uuid.UUID) -> bool:
     """Whether somebody, in whatever process, is at that start now."""
-    with _only_one(sandbox_id) as free:
+    with only_one(sandbox_id) as free:
         return not free
-
-
-@contextmanager
-def _only_one(sandbox_id: uuid.UUID) -> Iterator[bool]:
-    """Whether this is the only start of that sandbox at the moment: tasks may be delivered twice."""
-    key = sandbox_id.int % 2**63
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])

@@ -69,5 +69,13 @@ def typed_errors() -> Iterator[None]:
         raise ProcessorRefused(
             refused.user_message or "The payment service refused.", processor_code=refused.code or ""
         ) from refused
+    except stripe.PermissionError as forbidden:
+        if forbidden.code != "account_invalid":
+            raise ProcessorUnavailable(
+                "The payment service has a fault.", hint="Try again later."
+            ) from forbidden
+        raise ProcessorRefused(
+            "The payment service knows this account no more.", processor_code=forbidden.code
+        ) from forbidden
     except stripe.StripeError as broken:
         raise ProcessorUnavailable("The payment service has a fault.", hint="Try again later.") from broken

@@ -32,16 +32,23 @@ class ProcessorPayout:
     reference: str
 
 
+def find_transfer(*, reference: str) -> ProcessorTransfer | None:
+    """The transfer under a reference, for when nobody knows whether it was made. Raises ProcessorUnavailable."""
+    with typed_errors():
+        made = client().v1.transfers.list({"transfer_group": reference, "limit": 1}).data
+    return _transfer(made[0]) if made else None
+
+
 def send_transfer(*, reference: str, account_id: str, amount: Money) -> ProcessorTransfer:
     """From the store's balance to an account's, once per reference.
 
     A transfer under this reference that exists is returned, however long ago it was made. Raises
     ProcessorUnavailable, ProcessorRefused (`balance_insufficient`, the account may not receive).
     """
+    made = find_transfer(reference=reference)
+    if made is not None:
+        return made
     with typed_errors():
-        made = client().v1.transfers.list({"transfer_group": reference, "limit": 1}).data
-        if made:
-            return _transfer(made[0])
         transfer = client().v1.transfers.create(
             {
                 "amount": amount.minor,

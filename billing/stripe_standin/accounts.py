@@ -158,6 +158,17 @@ def change_bank(call: Call) -> Answer:
     return 200, _changed(call, account)
 
 
+def reject(call: Call) -> Answer:
+    """POST /_standin/accounts/{id}/reject: the processor has closed it for good."""
+    account = call.find(KIND, call.ids[0])
+    account |= {
+        "payouts_enabled": False,
+        "capabilities": dict.fromkeys(account["capabilities"], "inactive"),
+        "requirements": {**_requirements([]), "disabled_reason": "rejected.other"},
+    }
+    return 200, _changed(call, account)
+
+
 def refuse_bank(call: Call, account: Object) -> None:
     """After a failed payout no other is tried until the owner names another bank account."""
     account |= {"payouts_enabled": False, "requirements": _requirements(["external_account"])}

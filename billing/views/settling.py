@@ -84,3 +84,15 @@ def hold(request: HttpRequest) -> HttpResponse:
         payouts.place_hold(owner_ref=owner_ref, reason=reason, by=by)
         messages.success(request, "Payouts are on hold.")
     return redirect("billing:payouts")
+
+
+@require_POST
+def cancel_payout(request: HttpRequest, payout_id: uuid.UUID) -> HttpResponse:
+    """POST /operator/billing/payouts/<id>/cancel/"""
+    require_operator(request.user)
+    payout = get_object_or_404(Payout, pk=payout_id)
+    payouts.cancel_payout(
+        payout_id=payout.pk, by=f"user:{request.user.pk}", reason=request.POST.get("reason", "")
+    )
+    messages.success(request, f"{payout.amount} is available again, and the studio's payouts are on hold.")
+    return redirect("billing:payouts")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import time_machine
+from django.db import connection
 from django.urls import reverse
 
 from agentstore.kit.clock import now
+from agentstore.kit.errors import Invalid
+from agentstore.kit.locks import only_one
 from billing import earnings, ledger, payout_accounts, payouts
 from billing.accounts import platform_revenue, processor_clearing
 from billing.models import Journal, Notice, Payout, PayoutAccount, WebhookEvent
-from billing.processor import payments
+from billing.processor import payments, transfers
 from billing.processor.client import client, reference_of
 from tests.billing.conftest import usd
 from tests.billing.inbox import deliver_events, handle_row
@@ -189,6 +193,101 @@ def test_a_store_that_has_not_enough_at_the_processor_tries_again(standin, accou
     assert "insufficient" in payout.last_error
 
 
+def test_what_the_processor_refuses_for_good_is_available_again(standin, account, studio_ref):
+    earn(studio_ref, "60")
+    prepare(studio_ref)
+    standin.post(f"/accounts/{account.processor_ref}/reject")
+    payouts.send_prepared()
+    payout = Payout.objects.get()
+    assert (payout.status, payout.attempts) == ("returned", 1)
+    assert "capabilities" in payout.failure
+    assert available(studio_ref) == "$60.00"
+    assert Notice.objects.get(owner_ref=studio_ref).key == f"payout_failed:{payout.pk}"
+    assert prepare(studio_ref) is None, "nothing more until the processor says that the account is ready"
+    assert payouts.send_prepared() == 0
+
+
+def test_an_account_that_is_closed_after_the_transfer_gives_it_back(standin, account, studio_ref):
+    earn(studio_ref, "60")
+    payout = prepare(studio_ref)
+    assert payout is not None
+    transfers.send_transfer(
+        reference=f"payout:{payout.pk}", account_id=account.processor_ref, amount=payout.amount
+    )
+    standin.post(f"/accounts/{account.processor_ref}/reject")
+    killed = kill_after_each_call("from billing import payouts", "payouts.send_prepared()")
+    assert [path.rsplit("/", 1)[1] for path in killed] == ["payouts", "reversals"]
+    payout.refresh_from_db()
+    assert payout.status == "returned"
+    assert client().v1.transfers.retrieve(payout.transfer_ref).reversed
+    assert available(studio_ref) == "$60.00"
+
+
+def test_an_account_that_the_processor_does_not_know_any_more(account, studio_ref):
+    earn(studio_ref, "60")
+    payout = prepare(studio_ref)
+    Payout.objects.update(processor_account="acct_gone")
+    payouts.send_prepared()
+    assert payout is not None
+    payout.refresh_from_db()
+    assert payout.status == "returned"
+
+
+def test_a_payout_that_was_not_sent_can_be_cancelled(account, studio_ref):
+    earn(studio_ref, "60")
+    payout = prepare(studio_ref)
+    assert payout is not None
+    with pytest.raises(Invalid):
+        payouts.cancel_payout(payout_id=payout.pk, by="olivia", reason=" ")
+    cancelled = payouts.cancel_payout(payout_id=payout.pk, by="olivia", reason="a wrong share")
+    assert (cancelled.status, available(studio_ref)) == ("returned", "$60.00")
+    assert [(it.status, it.by) for it in payout.changes.all()] == [
+        ("prepared", "payouts"),
+        ("returned", "olivia"),
+    ]
+    assert payouts.send_payout(payout_id=payout.pk).status == "returned"
+    assert prepare(studio_ref) is None, "on hold, or the next hour would prepare it again"
+    with pytest.raises(payouts.NotCancelled):
+        payouts.cancel_payout(payout_id=payout.pk, by="olivia", reason="again")
+    payouts.lift_hold(owner_ref=studio_ref, by="olivia")
+    assert prepare(studio_ref) is not None
+
+
+def test_a_payout_whose_money_has_left_is_not_cancelled(account, studio_ref):
+    earn(studio_ref, "60")
+    payout = prepare(studio_ref)
+    assert payout is not None
+    transfers.send_transfer(
+        reference=f"payout:{payout.pk}", account_id=account.processor_ref, amount=payout.amount
+    )
+    with pytest.raises(payouts.NotCancelled):
+        payouts.cancel_payout(payout_id=payout.pk, by="olivia", reason="too late")
+    assert payouts.send_payout(payout_id=payout.pk).status == "sent"
+    with pytest.raises(payouts.NotCancelled):
+        payouts.cancel_payout(payout_id=payout.pk, by="olivia", reason="too late")
+
+
+def test_what_is_being_sent_is_neither_sent_again_nor_cancelled(account, studio_ref):
+    earn(studio_ref, "60")
+    payout = prepare(studio_ref)
+    assert payout is not None
+    with only_one(payout.pk), ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(on_its_own, payouts.send_payout, payout_id=payout.pk).result().attempts == 0
+        cancel = elsewhere.submit(
+            on_its_own, payouts.cancel_payout, payout_id=payout.pk, by="olivia", reason="stop"
+        )
+        with pytest.raises(payouts.NotCancelled):
+            cancel.result()
+
+
+def on_its_own(call, **arguments):
+    """The call, over a connection of its own that is closed after it."""
+    try:
+        return call(**arguments)
+    finally:
+        connection.close()
+
+
 def test_killed_after_each_of_its_calls_it_pays_once(account, studio_ref):
     earn(studio_ref, "50")
     killed = kill_after_each_call(
@@ -247,8 +346,10 @@ def test_the_operators_payouts(client, account, studio_ref, olivia, alice):
     earn(studio_ref, "50")
     prepare(studio_ref)
     page, hold = reverse("billing:payouts"), reverse("billing:payout_hold")
+    cancel = reverse("billing:cancel_payout", args=[Payout.objects.get().pk])
     client.force_login(alice)
     assert client.get(page).status_code == 404
+    assert client.post(cancel, {"reason": "mine"}).status_code == 404
     assert client.post(hold, {"owner_ref": studio_ref}).status_code == 404
     client.force_login(olivia)
     assert "$50.00" in str(client.get(page).content, "utf-8")
@@ -256,3 +357,20 @@ def test_the_operators_payouts(client, account, studio_ref, olivia, alice):
     assert "strange" in str(client.get(page).content, "utf-8")
     client.post(hold, {"owner_ref": studio_ref, "lift": "1"})
     assert "strange" not in str(client.get(page).content, "utf-8")
+    assert client.post(cancel, {"reason": ""}).status_code == 400
+    assert client.post(cancel, {"reason": "a wrong share"}).status_code == 302
+    shown = str(client.get(page).content, "utf-8")
+    assert "Returned" in shown
+    assert "a wrong share" in shown
+    assert client.post(cancel, {"reason": "again"}).status_code == 409
+
+
+def test_the_operator_is_told_of_payouts_that_were_refused(client, standin, account, studio_ref, olivia):
+    client.force_login(olivia)
+    overview = reverse("billing:operator")
+    assert "payout was refused" not in str(client.get(overview).content, "utf-8")
+    earn(studio_ref, "60")
+    prepare(studio_ref)
+    standin.post(f"/accounts/{account.processor_ref}/reject")
+    payouts.send_prepared()
+    assert "1 payout was refused" in str(client.get(overview).content, "utf-8")
