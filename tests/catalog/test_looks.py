@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,12 +21,6 @@ from tests.catalog.conftest import FEED
 from tests.look.axe import assert_accessible, looks, session_cookies
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def orm_beside_the_browser(monkeypatch):
-    """Playwright's loop runs in this thread; Django would refuse the test's own queries beside it."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 def test_marked_texts_are_accessible(browser, live_server, client, mia, olivia, merchant, load, index):

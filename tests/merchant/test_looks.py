@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from django.urls import reverse
 
@@ -16,12 +14,6 @@ from tests.look.axe import assert_accessible, looks, session_cookies
 from tests.orders.world import check_out, pay, sell, talk, usd
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def orm_beside_the_browser(monkeypatch):
-    """Playwright's loop runs in this thread; Django would refuse the test's own queries beside it."""
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
 def look_at(browser, live_server, client, addresses: list[str]) -> None:
