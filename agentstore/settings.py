@@ -335,6 +335,8 @@ FRAUD_VELOCITY = env.int("FRAUD_VELOCITY", 1000)
 FRAUD_INSTANT_SECONDS = env.int("FRAUD_INSTANT_SECONDS", 3)
 # Less than this, in the currency's minor unit, is not paid out to a developer and rolls over.
 PAYOUT_MINIMUM_MINOR = env.int("PAYOUT_MINIMUM_MINOR", 2500)
+# How long processor and books may differ because something is under way, before it counts as a difference.
+RECONCILIATION_GRACE_SECONDS = env.int("RECONCILIATION_GRACE_SECONDS", 86_400)
 RETURN_WINDOW_DAYS = env.int("RETURN_WINDOW_DAYS", 30)
 
 # Model server for agents: anything OpenAI-compatible; nothing depends on its being there.

@@ -72,7 +72,7 @@ def _close_next(at: datetime) -> DailyClose | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         last = DailyClose.objects.order_by("-day").first()
-        day = last.day + timedelta(days=1) if last else _first_day()
+        day = last.day + timedelta(days=1) if last else first_day()
         if day is None or at < end_of(day) + SETTLE:
             return None
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
@@ -95,7 +95,8 @@ def _close_next(at: datetime) -> DailyClose | None:
     return close
 
 
-def _first_day() -> date | None:
+def first_day() -> date | None:
+    """The day of the first journal; None while there is none."""
     first = Journal.objects.aggregate(first=Min("posted_at"))["first"]
     return None if first is None else day_of(first)
 

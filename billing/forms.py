@@ -135,6 +135,16 @@ class VerdictForm(forms.Form):
     )
 
 
+class ReasonForm(forms.Form):
+    """Why an incident is resolved."""
+
+    reason = forms.CharField(
+        max_length=200,
+        label="Why it is resolved",
+        help_text="Kept for whoever audits this. Only something new opens it again.",
+    )
+
+
 class PayoutCountryForm(forms.Form):
     """Where a studio is, which decides what the processor asks of it."""
 

@@ -15,10 +15,11 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from agentstore.identity.models import Membership
+from agentstore.identity.models import Membership, User
 from agentstore.kit.clock import now
 from agentstore.kit.mail import build_message
 from billing.models import Notice
+from billing.models.ledger import PLATFORM
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +40,10 @@ class NoticeDraft:
 
 
 def tell(*, key: str, owner_ref: str, subject: str, text: str, path: str = "") -> None:
-    """Tell an organization something, once per key; in the transaction of what it tells of."""
+    """Tell an organization something, or the operators (owner `platform`), once per key.
+
+    Call it in the transaction of what it tells of.
+    """
     tell_many([NoticeDraft(key, owner_ref, subject, text, path)])
 
 
@@ -100,6 +104,9 @@ def _claim() -> Notice | None:
 
 
 def _readers_of(owner_ref: str) -> Sequence[str]:
+    if owner_ref == PLATFORM:
+        operators = User.objects.filter(is_staff=True, is_active=True)
+        return sorted(operators.values_list("email", flat=True))
     kind, _, rest = owner_ref.partition(":")
     try:
         organization_id = uuid.UUID(rest)

@@ -14,7 +14,7 @@ from agentstore.kit.money import Money
 from billing.errors import RefundExceedsSale
 from billing.journals import SaleLine, processor_fee_journal, refund_journal, sale_journal
 from billing.ledger import post_many
-from billing.models import Account, Entry, Journal
+from billing.models import Account, Entry, Journal, ProcessorLink
 
 __all__ = ["SaleLine", "post_refund", "post_sale"]
 
@@ -38,7 +38,11 @@ def post_sale(
     drafts = [sale_journal(order_ref=order_ref, lines=lines, occurred_at=at)]
     if fee is not None and fee.micros:
         drafts.append(processor_fee_journal(payment_ref=payment_ref, fee=fee, occurred_at=at))
-    return Journal.objects.get(pk=post_many(drafts)[0])
+    journal = Journal.objects.get(pk=post_many(drafts)[0])
+    ProcessorLink.objects.bulk_create(
+        [ProcessorLink(journal=journal, payment_ref=payment_ref)], ignore_conflicts=True
+    )
+    return journal
 
 
 @transaction.atomic

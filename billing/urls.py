@@ -9,6 +9,7 @@ from billing.views import (
     merchant,
     operator,
     prices,
+    reconciliation,
     review,
     settling,
     statements,
@@ -48,6 +49,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operator/billing/payouts/", settling.payout_list, name="payouts"),
     path("operator/billing/payouts/hold/", settling.hold, name="payout_hold"),
     path("operator/billing/payouts/<uuid:payout_id>/cancel/", settling.cancel_payout, name="cancel_payout"),
+    path("operator/billing/reconciliation/", reconciliation.reconciliation, name="reconciliation"),
+    path("operator/billing/reconciliation/<str:day>/again/", reconciliation.again, name="reconcile_again"),
+    path("operator/billing/incidents/<uuid:incident_id>/", reconciliation.incident, name="incident"),
+    path(
+        "operator/billing/incidents/<uuid:incident_id>/lines.csv",
+        reconciliation.lines_csv,
+        name="incident_csv",
+    ),
     *(
         path(f"{kind}/<slug:slug>/statements/{rest}", view, {"kind": kind}, name=f"{kind}_{name}")
         for kind in ("merchant", "developer")

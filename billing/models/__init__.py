@@ -1,5 +1,5 @@
 """Money's tables, by meaning: the ledger, prices, usage and its caps, statements and
-invoices, what the processor told us."""
+invoices, what the processor told us, what does not agree."""
 
 from billing.models.closing import DailyClose, DayTotal
 from billing.models.fraud import UsageFlag, UsageTally
@@ -17,6 +17,17 @@ from billing.models.notices import Notice
 from billing.models.payouts import EarningRelease, Payout, PayoutAccount, PayoutChange, PayoutHold
 from billing.models.pricing import PriceRule, PriceVersion, PriceVersionChange
 from billing.models.processor import WebhookEvent
+from billing.models.reconciliation import (
+    Incident,
+    IncidentChange,
+    IncidentLine,
+    MovementMark,
+    ProcessorLink,
+    ProcessorMovement,
+    ReconciledBalance,
+    Reconciliation,
+    ReconciliationChange,
+)
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
 from billing.models.usage import BudgetChange, BudgetDay, Hold, MerchantBudget, UsageEvent, UsageEventChange
 from billing.models.wallet import FundingChange, MerchantFunding, TopUp, TopUpChange
@@ -36,12 +47,16 @@ __all__ = [
     "Entry",
     "FundingChange",
     "Hold",
+    "Incident",
+    "IncidentChange",
+    "IncidentLine",
     "Invoice",
     "InvoiceChange",
     "InvoiceTax",
     "Journal",
     "MerchantBudget",
     "MerchantFunding",
+    "MovementMark",
     "Notice",
     "Payout",
     "PayoutAccount",
@@ -50,6 +65,11 @@ __all__ = [
     "PriceRule",
     "PriceVersion",
     "PriceVersionChange",
+    "ProcessorLink",
+    "ProcessorMovement",
+    "ReconciledBalance",
+    "Reconciliation",
+    "ReconciliationChange",
     "RollupMark",
     "Statement",
     "StatementBalance",

@@ -17,8 +17,12 @@ def record(
     fee: int = 0,
     delay: int = PAYOUT_DELAY_SECONDS,
     account: str | None = None,
+    category: str = "",
 ) -> Object:
-    """A movement of a balance: what came in or went out, and what Stripe keeps of it."""
+    """A movement of a balance: what came in or went out, and what Stripe keeps of it.
+
+    `category` is how Stripe's reports call it, where that is not its type.
+    """
     details = []
     if fee:
         details = [
@@ -45,7 +49,7 @@ def record(
             "fee": fee,
             "fee_details": details,
             "net": amount - fee,
-            "reporting_category": type_,
+            "reporting_category": category or type_,
             "source": source["id"],
             "status": "pending" if delay else "available",
             "type": type_,
@@ -108,7 +112,7 @@ def retrieve(call: Call) -> Answer:
 def list_transactions(call: Call) -> Answer:
     """GET /v1/balance_transactions"""
     status, page = listing(
-        call, "balance_transaction", "/v1/balance_transactions", "source", "type", "currency"
+        call, "balance_transaction", "/v1/balance_transactions", "source", "type", "currency", "payout"
     )
     page["data"] = [_settle(call, thing) for thing in page["data"]]
     return status, page

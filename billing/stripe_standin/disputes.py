@@ -69,7 +69,9 @@ def open_dispute(call: Call, charge: Object) -> Object:
         "reason": "fraudulent",
         "status": "needs_response",
     }
-    taken = balance.record(call, dispute, amount=-charge["amount"], fee=FEE, type_="adjustment", delay=0)
+    taken = balance.record(
+        call, dispute, amount=-charge["amount"], fee=FEE, type_="adjustment", delay=0, category="dispute"
+    )
     dispute["balance_transactions"] = [taken]
     charge["disputed"] = True
     call.store.put(charge)
@@ -131,7 +133,9 @@ def _answerable(call: Call) -> Object:
 def _decide(call: Call, dispute: Object, *, won: bool) -> None:
     dispute["status"] = "won" if won else "lost"
     if won:
-        back = balance.record(call, dispute, amount=dispute["amount"], type_="adjustment", delay=0)
+        back = balance.record(
+            call, dispute, amount=dispute["amount"], type_="adjustment", delay=0, category="dispute_reversal"
+        )
         dispute["balance_transactions"].append(back)
     call.store.put(dispute)
     call.emit("charge.dispute.closed", dispute)

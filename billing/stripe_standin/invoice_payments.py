@@ -65,4 +65,12 @@ def open_page(call: Call) -> Answer:
 
 def list_payments(call: Call) -> Answer:
     """GET /v1/invoice_payments"""
-    return listing(call, "invoice_payment", "/v1/invoice_payments", "invoice", "status")
+    return listing(
+        call,
+        "invoice_payment",
+        "/v1/invoice_payments",
+        "invoice",
+        "status",
+        "payment.payment_intent",
+        "payment.type",
+    )

@@ -28,6 +28,12 @@ def move_clock(call: Call) -> Answer:
     return 200, {"now": call.now}
 
 
+def reset(call: Call) -> Answer:
+    """POST /_standin/reset: an account on which nothing has happened yet; the clock stays."""
+    call.store.forget()
+    return 200, {"now": call.now}
+
+
 ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/payment_intents", payment_intents.create),
     ("GET", "/v1/payment_intents", payment_intents.list_intents),
@@ -87,5 +93,6 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/_standin/invoices/*/pay", invoice_payments.open_page),
     ("POST", "/_standin/events/*/resend", events.resend),
     ("POST", "/_standin/clock", move_clock),
+    ("POST", "/_standin/reset", reset),
     ("GET", "/_standin/outbox", lambda call: (200, {"undelivered": call.store.undelivered()})),
 ]

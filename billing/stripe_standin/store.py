@@ -92,25 +92,49 @@ class Store:
         return found
 
     def newest(
-        self, kind: str, *, limit: int, after: str | None = None, account: str = "", **equal: str
+        self,
+        kind: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        before: str | None = None,
+        account: str = "",
+        created: dict[str, int] | None = None,
+        equal: dict[str, str] | None = None,
     ) -> tuple[list[Object], bool]:
-        """Objects of a kind and an account, newest first, after one of them; and whether there are more."""
+        """Objects of a kind and an account, newest first, after or before one of them; and whether there are more.
+
+        `created` bounds the time by an operator of SQL each.
+        """
         where, values = ["kind = ?", "coalesce(json_extract(json, '$._account'), '') = ?"], [kind, account]
         if after is not None:
             where.append("seq < (SELECT seq FROM object WHERE id = ?)")
             values.append(after)
-        for name, value in equal.items():
+        if before is not None:
+            where.append("seq > (SELECT seq FROM object WHERE id = ?)")
+            values.append(before)
+        for operator, seconds in (created or {}).items():
+            where.append(f"CAST(json_extract(json, '$.created') AS INTEGER) {operator} CAST(? AS INTEGER)")
+            values.append(str(seconds))
+        for name, value in (equal or {}).items():
             where.append(f"json_extract(json, '$.{name}') = ?")
             values.append(value)
-        query = f"SELECT json FROM object WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"  # noqa: S608 (names come from our own table of filters)
+        order = "ASC" if before else "DESC"
+        query = f"SELECT json FROM object WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"  # noqa: S608 (names come from our own table of filters)
         with self._lock:
             rows = self._db.execute(query, (*values, str(limit + 1))).fetchall()
-        return [json.loads(row[0]) for row in rows[:limit]], len(rows) > limit
+        found = [json.loads(row[0]) for row in rows[:limit]]
+        return found[::-1] if before else found, len(rows) > limit
 
     def every(self, kind: str, account: str = "", **equal: str) -> list[Object]:
         """All objects of a kind and an account, oldest first."""
-        things, _ = self.newest(kind, limit=1_000_000, account=account, **equal)
+        things, _ = self.newest(kind, limit=1_000_000, account=account, equal=equal)
         return things[::-1]
+
+    def forget(self) -> None:
+        """Everything but the clock."""
+        for table in ("object", "answer", "outbox"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 (our own names)
 
     def answer(self, key: str) -> tuple[str, int, str] | None:
         """What was answered under an idempotency key: the request's digest, the status, the body."""

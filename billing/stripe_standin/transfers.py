@@ -90,7 +90,9 @@ def reverse(call: Call) -> Answer:
         "source_refund": None,
         "transfer": transfer["id"],
     }
-    moved = balance.record(call, reversal, amount=amount, type_="transfer_refund", delay=0)
+    moved = balance.record(
+        call, reversal, amount=amount, type_="transfer_refund", delay=0, category="transfer_reversal"
+    )
     reversal["balance_transaction"] = moved["id"]
     given_back = {"id": reversal["destination_payment_refund"], "currency": transfer["currency"]}
     balance.record(

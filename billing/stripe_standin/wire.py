@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -131,14 +131,58 @@ Handler = Callable[[Call], Answer]
 
 
 def listing(call: Call, kind: str, url: str, *filters: str) -> Answer:
-    """A page of objects as Stripe lists them: `limit`, `starting_after`, and equality filters."""
+    """A page of objects as Stripe lists them: `limit`, a cursor, `created`, and equality filters.
+
+    A filter such as `payment[payment_intent]` looks into an object.
+    """
     limit = call.integer("limit", call.params.get("limit", 10))
     if not 1 <= limit <= 100:
         raise invalid("limit must be between 1 and 100", param="limit")
-    equal = {name: str(call.params[name]) for name in filters if name in call.params}
-    after = call.params.get("starting_after")
-    things, more = call.store.newest(kind, limit=limit, after=after, account=call.account, **equal)
+    equal = dict(_equal(call, filters))
+    after, before = (call.params.get(name) for name in ("starting_after", "ending_before"))
+    if after and before:
+        raise invalid("You can only provide one of `starting_after` or `ending_before`.")
+    for name, id_ in (("starting_after", after), ("ending_before", before)):
+        if id_ and call.store.get(str(id_), kind) is None:
+            raise missing(kind, str(id_), name)
+    things, more = call.store.newest(
+        kind,
+        limit=limit,
+        after=after,
+        before=before,
+        account=call.account,
+        created=_created(call),
+        equal=equal,
+    )
     return 200, {"object": "list", "data": things, "has_more": more, "url": url}
+
+
+def _equal(call: Call, filters: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in filters:
+        outer, _, inner = name.partition(".")
+        given = call.params.get(outer)
+        if inner and isinstance(given, dict):
+            given = given.get(inner)
+        if given is not None and not isinstance(given, dict):
+            yield name, str(given)
+
+
+def _created(call: Call) -> dict[str, int]:
+    """The bounds of `created`: one instant, or any of gt, gte, lt and lte."""
+    given = call.params.get("created")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        return {"=": call.integer("created", given)}
+    unknown = set(given) - set(_BOUNDS)
+    if unknown:
+        raise invalid(
+            f"Received unknown parameter: created[{min(unknown)}]", code="parameter_unknown", param="created"
+        )
+    return {_BOUNDS[name]: call.integer(f"created[{name}]", value) for name, value in given.items()}
+
+
+_BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def inline_list(things: list[Object], url: str) -> Object:

@@ -50,12 +50,12 @@ STATUS_TONES = {
     "withdrawn",
     "info": "building candidate checking created held in_review new open pending prepared processing queued "
     "received review running scheduled sent starting submitted validating waiting warming",
-    "success": "accepted active approved available claimed completed connected done fulfilled listed live paid "
-    "passed posted published ready settled succeeded up upheld verified warm",
+    "success": "accepted active approved available claimed completed connected done fulfilled listed live matched "
+    "paid passed posted published ready resolved settled succeeded up upheld verified warm",
     "warning": "attention draining late partial partially_refunded quarantined refunded requires_action returned "
     "stale suspended unbilled",
-    "error": "blocked broken canceled_by_processor dead disputed error failed lost overdue refused rejected "
-    "reversed uncollectible",
+    "error": "blocked broken canceled_by_processor dead differences disputed error failed lost overdue refused "
+    "rejected reversed uncollectible",
 }
 _TONE_OF = {status: tone for tone, statuses in STATUS_TONES.items() for status in statuses.split()}
 
