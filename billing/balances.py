@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Sum
 
-from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey
 from billing.models import Account, Entry
@@ -46,37 +45,6 @@ LEFT JOIN billing_balancerollup r ON r.account_id = a.id
 LEFT JOIN tail t ON t.account_id = a.id
 GROUP BY a.kind, a.currency ORDER BY a.currency, a.kind
 """  # noqa: S608 (only the constant above is put in)
-
-# Balances by account and totals by day move below the same mark, in one statement.
-_ROLL_UP = """
-WITH horizon AS (
-    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid
-), fresh AS (
-    SELECT e.account_id, (j.posted_at AT TIME ZONE 'UTC')::date AS day, j.kind,
-           coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0) AS debit,
-           -coalesce(sum(e.amount) FILTER (WHERE e.amount < 0), 0) AS credit, count(*) AS entries
-    FROM billing_entry e JOIN billing_journal j ON j.id = e.journal_id
-    WHERE e.xid >= %(mark)s::xid8 AND e.xid < (SELECT xid FROM horizon) GROUP BY 1, 2, 3
-), added AS (
-    INSERT INTO billing_balancerollup AS r (account_id, debit_micros, credit_micros, entries)
-    SELECT account_id, sum(debit), sum(credit), sum(entries) FROM fresh GROUP BY account_id
-    ON CONFLICT (account_id) DO UPDATE SET
-        debit_micros = r.debit_micros + excluded.debit_micros,
-        credit_micros = r.credit_micros + excluded.credit_micros,
-        entries = r.entries + excluded.entries
-), of_days AS (
-    INSERT INTO billing_daytotal AS t
-        (day, account_kind, journal_kind, currency, debit_micros, credit_micros, entries)
-    SELECT f.day, a.kind, f.kind, a.currency, sum(f.debit), sum(f.credit), sum(f.entries)
-    FROM fresh f JOIN billing_account a ON a.id = f.account_id GROUP BY 1, 2, 3, 4
-    ON CONFLICT (day, account_kind, journal_kind, currency) DO UPDATE SET
-        debit_micros = t.debit_micros + excluded.debit_micros,
-        credit_micros = t.credit_micros + excluded.credit_micros,
-        entries = t.entries + excluded.entries
-)
-UPDATE billing_rollupmark SET xid = (SELECT xid FROM horizon), moved_at = %(now)s WHERE id = 1
-RETURNING (SELECT coalesce(sum(entries), 0)::bigint FROM fresh)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +103,3 @@ def trial_balance() -> list[TrialLine]:
             TrialLine(kind, currency, accounts, Money(debits, currency), Money(credits, currency))
             for kind, currency, accounts, debits, credits in cursor.fetchall()
         ]
-
-
-@transaction.atomic
-def roll_up() -> int:
-    """Add every finished transaction's new entries to the roll-up; how many. One at a time, any time."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO billing_rollupmark (id, xid, moved_at) VALUES (1, '0', %s) ON CONFLICT DO NOTHING",
-            [now()],
-        )
-        cursor.execute("SELECT xid::text FROM billing_rollupmark WHERE id = 1 FOR UPDATE")
-        mark = cursor.fetchone()[0]
-        cursor.execute(_ROLL_UP, {"mark": mark, "now": now()})
-        return int(cursor.fetchone()[0])

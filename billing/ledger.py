@@ -20,9 +20,10 @@ from agentstore.kit.errors import Invalid
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey, open_accounts
-from billing.balances import balance, balances_of, roll_up, trial_balance
+from billing.balances import balance, balances_of, trial_balance
 from billing.errors import IdempotencyMismatch, Unbalanced
 from billing.models import Entry, Journal, PriceVersion
+from billing.rollups.moving import roll_up
 
 __all__ = [
     "JournalDraft",

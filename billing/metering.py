@@ -62,14 +62,15 @@ def meter_ppcv(
     category: str,
     price_version_id: uuid.UUID,
     occurred_at: datetime,
+    agent_ref: str = "",
     buyer_ref: str = "",
     reported: Iterable[fraud.Rule] = (),
 ) -> PpcvOutcome:
     """Hold the fee for a conversation in which a merchant's product was recommended.
 
-    By the price version in force when the conversation was opened. `buyer_ref` names who talked;
-    `reported` are fraud rules that the caller saw broken. Meter one merchant per transaction: it locks that
-    merchant's budget until the transaction ends. Raises PricesNotFixed for a mere draft.
+    By the price version in force when the conversation was opened. `agent_ref` names what recommended it,
+    `buyer_ref` who talked; `reported` are fraud rules that the caller saw broken. Meter one merchant per
+    transaction: it locks that merchant's budget until the transaction ends. Raises PricesNotFixed for a mere draft.
     """
     prices = fixed_terms(price_version_id)
     key = ppcv_key(conversation_ref, merchant_ref)
@@ -96,6 +97,7 @@ def meter_ppcv(
         conversation_ref=conversation_ref,
         merchant_ref=merchant_ref,
         developer_ref=developer_ref,
+        agent_ref=agent_ref,
         buyer_ref=buyer_ref,
         category=category,
         price_version_id=price_version_id,
@@ -174,6 +176,7 @@ def meter_agent_tax(
     price_version_id: uuid.UUID,
     amount: Money,
     occurred_at: datetime,
+    agent_ref: str = "",
 ) -> UsageEvent:
     """Post the tax on an attributed, paid order line, once per line.
 
@@ -187,6 +190,7 @@ def meter_agent_tax(
         conversation_ref=conversation_ref,
         merchant_ref=merchant_ref,
         developer_ref=developer_ref,
+        agent_ref=agent_ref,
         line_ref=line_ref,
         category=category,
         price_version_id=price_version_id,
@@ -246,6 +250,7 @@ def reverse_agent_tax(*, line_ref: str, refunded: Money, refund_ref: str) -> Usa
         conversation_ref=taxed.conversation_ref,
         merchant_ref=taxed.merchant_ref,
         developer_ref=taxed.developer_ref,
+        agent_ref=taxed.agent_ref,
         line_ref=line_ref,
         category=taxed.category,
         price_version_id=taxed.price_version_id,

@@ -1,14 +1,25 @@
-"""Names for people of the opaque references that the books hold."""
+"""Names for people of the opaque references that the books hold.
+
+Organizations are known here; rooms above register how the references that they hand in are called.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.urls import reverse
 
 from agentstore.identity.models import Organization, reference
 from billing.models.ledger import PLATFORM
+
+NameFinder = Callable[[set[str]], dict[str, str]]
+_FINDERS: dict[str, NameFinder] = {}
+
+
+def register_names(kind: str, find: NameFinder) -> None:
+    """Have references `<kind>:…` named by this function, which leaves out those that it does not know."""
+    _FINDERS[kind] = find
 
 
 def names_of(refs: Iterable[str]) -> dict[str, str]:
@@ -25,6 +36,10 @@ def names_of(refs: Iterable[str]) -> dict[str, str]:
                 continue
     for organization_id, name in Organization.objects.filter(pk__in=ids).values_list("pk", "name"):
         names[reference(organization_id)] = name
+    for kind, find in _FINDERS.items():
+        theirs = {ref for ref in wanted if ref.startswith(f"{kind}:")}
+        if theirs:
+            names |= find(theirs)
     return names
 
 

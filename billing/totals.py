@@ -14,7 +14,7 @@ from django.db import connection
 from agentstore.kit.money import Money
 from billing.balances import MARK, TrialLine
 
-_TOTALS = f"""
+TOTALS = f"""
 SELECT day, account_kind, journal_kind, currency, debit_micros, credit_micros, entries FROM billing_daytotal
 UNION ALL
 SELECT (j.posted_at AT TIME ZONE 'UTC')::date, a.kind, j.kind, a.currency,
@@ -24,12 +24,12 @@ WHERE e.xid >= {MARK}
 """  # noqa: S608 (only the constant above is put in)
 
 _BY_DAY = f"""
-SELECT day, journal_kind, sum(debit_micros - credit_micros)::bigint FROM ({_TOTALS}) AS t
+SELECT day, journal_kind, sum(debit_micros - credit_micros)::bigint FROM ({TOTALS}) AS t
 WHERE account_kind = %s AND currency = %s AND day >= %s AND day <= %s GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608 (only constants are put in)
 
 _UNTIL = f"""
-SELECT account_kind, currency, sum(debit_micros)::bigint, sum(credit_micros)::bigint FROM ({_TOTALS}) AS t
+SELECT account_kind, currency, sum(debit_micros)::bigint, sum(credit_micros)::bigint FROM ({TOTALS}) AS t
 WHERE day <= %s GROUP BY 1, 2 ORDER BY 2, 1
 """  # noqa: S608 (only constants are put in)
 

@@ -1,5 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
+from billing.dashboard import views as dashboard
 from billing.views import (
     balance,
     developer,
@@ -7,7 +8,6 @@ from billing.views import (
     fees,
     ledger,
     merchant,
-    operator,
     prices,
     reconciliation,
     review,
@@ -20,7 +20,9 @@ app_name = "billing"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/stripe/", webhooks.stripe_webhook, name="stripe_webhook"),
     path("fees/", fees.fees, name="fees"),
-    path("operator/billing/", operator.overview, name="operator"),
+    path("operator/billing/", dashboard.dashboard, name="operator"),
+    path("operator/billing/usage/", dashboard.usage, name="usage"),
+    path("operator/billing/export/<slug:name>.csv", dashboard.export, name="export"),
     path("operator/billing/review/", review.review, name="review"),
     path("operator/billing/credit/", balance.credit, name="credit"),
     path("operator/prices/", prices.prices, name="prices"),

@@ -70,6 +70,20 @@ _CHECKS = {
           ON r.kind = t.kind AND r.currency = t.currency
         WHERE coalesce(t.amount, 0) <> coalesce(r.amount, 0)
     """,
+    # A fee's two parts are on the books; each role's totals add them up.
+    "subjects": """
+        SELECT 'the totals by ' || role || ' are off for ' || kind || ' in ' || currency
+        FROM (SELECT r.role, d.currency, d.journal_kind AS kind,
+                     sum(credit_micros - debit_micros) FILTER (WHERE account_kind = 'platform_revenue') AS kept,
+                     sum(credit_micros - debit_micros) FILTER (WHERE account_kind = 'developer_pending') AS share
+              FROM billing_daytotal d, (VALUES ('merchant'), ('developer'), ('agent'), ('pair')) AS r(role)
+              WHERE d.journal_kind IN ('ppcv', 'ppcv_reversal', 'credit_note', 'agent_tax', 'tax_reversal')
+              GROUP BY 1, 2, 3) d
+        FULL JOIN (SELECT role, currency, journal_kind AS kind, sum(fee_micros - share_micros) AS kept,
+                          sum(share_micros) AS share FROM billing_subjecttotal GROUP BY 1, 2, 3) s
+          USING (role, currency, kind)
+        WHERE coalesce(d.kept, 0) <> coalesce(s.kept, 0) OR coalesce(d.share, 0) <> coalesce(s.share, 0)
+    """,
 }
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import time
 import uuid
+from datetime import datetime
 
 from agentstore.kit.errors import Invalid
 
@@ -25,6 +26,12 @@ def new_id() -> uuid.UUID:
     value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | (random >> 68) << 64
     value |= 0b10 << 62 | random & (2**62 - 1)
     return uuid.UUID(int=value)
+
+
+def first_id_at(instant: datetime) -> uuid.UUID:
+    """The lowest UUIDv7 of a millisecond: what was made from then on has higher ones."""
+    milliseconds = int(instant.timestamp() * 1000)
+    return uuid.UUID(int=(milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def public_id(prefix: str, number: int) -> str:

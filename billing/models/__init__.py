@@ -29,6 +29,7 @@ from billing.models.reconciliation import (
     ReconciliationChange,
 )
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
+from billing.models.subjects import SubjectTotal
 from billing.models.usage import BudgetChange, BudgetDay, Hold, MerchantBudget, UsageEvent, UsageEventChange
 from billing.models.wallet import FundingChange, MerchantFunding, TopUp, TopUpChange
 
@@ -75,6 +76,7 @@ __all__ = [
     "StatementBalance",
     "StatementLine",
     "StatementPeriod",
+    "SubjectTotal",
     "TopUp",
     "TopUpChange",
     "UsageEvent",

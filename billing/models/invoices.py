@@ -68,7 +68,15 @@ class Invoice(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(net_minor__gt=0), name="invoice_asks_for_something")
         ]
-        indexes = [models.Index(fields=["owner_ref", "-id"], name="invoice_by_owner")]
+        indexes = [
+            models.Index(fields=["owner_ref", "-id"], name="invoice_by_owner"),
+            # What is not settled is few among all that ever were.
+            models.Index(
+                fields=["currency", "due_at"],
+                condition=Q(status__in=["prepared", "open"]),
+                name="invoice_open",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.number or f"invoice {self.id}"
@@ -152,7 +160,13 @@ class ChargeDispute(models.Model):
     note = models.TextField(max_length=2000, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["opened_at"], condition=Q(status="open"), name="disputes_open")]
+        indexes = [
+            models.Index(fields=["opened_at"], condition=Q(status="open"), name="disputes_open"),
+            models.Index(fields=["opened_at"], name="disputes_by_opening"),
+            models.Index(
+                fields=["decided_at"], condition=Q(decided_at__isnull=False), name="disputes_by_decision"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"dispute of {self.event_id}"

@@ -118,7 +118,10 @@ class Payout(models.Model):
             ),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="payout_pays_something"),
         ]
-        indexes = [models.Index(fields=["owner_ref", "-id"], name="payout_by_owner")]
+        indexes = [
+            models.Index(fields=["owner_ref", "-id"], name="payout_by_owner"),
+            models.Index(fields=["currency", "status", "made_at"], name="payout_by_status"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.amount} to {self.owner_ref}"

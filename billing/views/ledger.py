@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from datetime import date
+from datetime import date, timedelta
 
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from agentstore.identity.access import require_operator
+from agentstore.kit.ids import first_id_at
 from agentstore.kit.money import Money
 from billing import ledger, totals
 from billing.account_pages import read_account_lines
 from billing.models import Account, DailyClose, Journal
 from billing.names import names_of
 from billing.paging import PER_PAGE, newest
+from billing.periods import end_of, start_of
 
 KINDS = (
     *("sale", "processor_fee", "refund", "dispute", "dispute_won", "dispute_lost"),
@@ -51,6 +54,9 @@ def trial_balance(request: HttpRequest) -> HttpResponse:
         journals = journals.filter(kind=kind)
     if query:
         journals = journals.filter(idempotency_key__startswith=query)
+    first, last = _day(request, "first"), _day(request, "last")
+    if first and last:
+        journals = _posted_between(journals, first, last)
     page = newest(journals.prefetch_related("entries__account"), cursor=_cursor(request))
     return render(
         request,
@@ -65,6 +71,8 @@ def trial_balance(request: HttpRequest) -> HttpResponse:
             "kind": kind,
             "kinds": KINDS,
             "query": query,
+            "first": first,
+            "last": last,
         },
     )
 
@@ -153,12 +161,24 @@ def _moved(journal: Journal) -> list[Money]:
     return [Money(micros, currency) for currency, micros in sums.items()]
 
 
-def _day(request: HttpRequest) -> date | None:
-    """The day whose end is asked for; None for now, and for what is no day."""
+def _posted_between(journals: QuerySet[Journal], first: date, last: date) -> QuerySet[Journal]:
+    """Those of these days. Their keys sort by when they were made, which spares reading all that came later."""
+    spare = timedelta(days=1)
+    return journals.filter(
+        pk__gte=first_id_at(start_of(first) - spare),
+        pk__lt=first_id_at(end_of(last) + spare),
+        posted_at__gte=start_of(first),
+        posted_at__lt=end_of(last),
+    )
+
+
+def _day(request: HttpRequest, name: str = "day") -> date | None:
+    """The day that is asked for; None for what is no day, or none that leaves room for others."""
     try:
-        return date.fromisoformat(request.GET.get("day", ""))
+        day = date.fromisoformat(request.GET.get(name, ""))
     except ValueError:
         return None
+    return day if 1970 < day.year < 9999 else None
 
 
 def _cursor(request: HttpRequest) -> str | None:

@@ -12,7 +12,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from agentstore.identity.access import require_operator
+from agentstore.kit.clock import now
 from billing import dunning, payouts
+from billing.dashboard.open_items import AGES, age_of
 from billing.invoices import overdue
 from billing.models import Invoice, Payout, PayoutHold
 from billing.names import names_of
@@ -21,12 +23,15 @@ from billing.paging import PER_PAGE
 
 @require_GET
 def invoices(request: HttpRequest) -> HttpResponse:
-    """/operator/billing/invoices/: by status, the newest first."""
+    """/operator/billing/invoices/: by `status`, or open ones of an `age`; the newest first."""
     require_operator(request.user)
     rows = Invoice.objects.order_by("-pk").prefetch_related("dunning")
     status = request.GET.get("status", "")
     if status in Invoice.Status.values:
         rows = rows.filter(status=status)
+    age = request.GET.get("age", "")
+    if age in AGES:
+        rows = rows.filter(status=Invoice.Status.OPEN).annotate(age=age_of(now())).filter(age=age)
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     names = names_of(invoice.owner_ref for invoice in page)
     return render(
@@ -37,6 +42,8 @@ def invoices(request: HttpRequest) -> HttpResponse:
             "rows": [(it, names[it.owner_ref], overdue(it), list(it.dunning.all())) for it in page],
             "status": status,
             "statuses": Invoice.Status.choices,
+            "age": age,
+            "ages": AGES.items(),
         },
     )
 
@@ -54,9 +61,13 @@ def write_off(request: HttpRequest, invoice_id: uuid.UUID) -> HttpResponse:
 
 @require_GET
 def payout_list(request: HttpRequest) -> HttpResponse:
-    """/operator/billing/payouts/: the newest first, and who is on hold."""
+    """/operator/billing/payouts/: by `status`, the newest first, and who is on hold."""
     require_operator(request.user)
-    page = Paginator(Payout.objects.order_by("-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    rows = Payout.objects.order_by("-pk")
+    status = request.GET.get("status", "")
+    if status in Payout.Status.values:
+        rows = rows.filter(status=status)
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     holds = list(PayoutHold.objects.filter(lifted_at=None).order_by("-placed_at"))
     names = names_of([*(it.owner_ref for it in page), *(hold.owner_ref for hold in holds)])
     return render(
@@ -66,6 +77,8 @@ def payout_list(request: HttpRequest) -> HttpResponse:
             "page": page,
             "rows": [(payout, names[payout.owner_ref]) for payout in page],
             "holds": [(hold, names[hold.owner_ref]) for hold in holds],
+            "status": status,
+            "statuses": Payout.Status.choices,
             "minimum": payouts.smallest_payout(settings.STORE_CURRENCY),
         },
     )

@@ -46,6 +46,11 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def ref(self) -> str:
+        """How rooms below name it: `agent:<uuid>`."""
+        return f"agent:{self.pk}"
+
 
 class Version(models.Model):
     """One immutable build of an agent: a semantic version and an image by digest."""

@@ -164,7 +164,7 @@ def _meter(turn: Turn, fact: OfferFact) -> PpcvOutcome | None:
     return metering.meter_ppcv(
         conversation_ref=str(conversation.pk), merchant_ref=fact.merchant_ref, developer_ref=developer.ref,
         category=fact.category, price_version_id=uuid.UUID(conversation.price_version_ref), occurred_at=now(),
-        buyer_ref=f"shopper:{conversation.shopper.pk}", reported=reported,
+        agent_ref=conversation.agent.ref, buyer_ref=f"shopper:{conversation.shopper.pk}", reported=reported,
     )  # fmt: skip
 
 

@@ -213,6 +213,7 @@ def _credit(credit: Attribution, checkout: Checkout, paid_at: datetime) -> None:
         conversation_ref=str(conversation.pk),
         merchant_ref=line.order.merchant.ref,
         developer_ref=conversation.agent.developer.ref,
+        agent_ref=conversation.agent.ref,
         category=line.category,
         price_version_id=uuid.UUID(conversation.price_version_ref),
         amount=amount,

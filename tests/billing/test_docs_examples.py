@@ -24,7 +24,7 @@ def test_the_example_with_months_is_true(page, settings):
     execute(page)
 
 
-@pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing"])
+@pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing", "margin"])
 def test_the_example_is_true(page, prices, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0
     blocks = CODE.findall((ALGORITHMS / f"{page}.md").read_text())

@@ -75,7 +75,7 @@ def test_the_operator_filters_journals_and_usage(client, olivia, business):
     assert "sale:order:1" in page
     assert "agent_tax:line:1" not in page
     assert "agent_tax:line:1" in text(client, reverse("billing:ledger") + "?q=agent_tax:")
-    assert "No usage here" in text(client, reverse("billing:operator") + "?status=rejected")
+    assert "No usage here" in text(client, reverse("billing:usage") + "?status=rejected")
     assert text(client, reverse("billing:ledger") + "?cursor=nonsense", 400)
 
 

@@ -20,6 +20,7 @@ def price_pages() -> list[str]:
         reverse("billing:price_draft"),
         reverse("billing:price_version", args=[draft.pk]),
         reverse("billing:credit"),
+        reverse("billing:usage"),
     ]
 
 
