@@ -45,6 +45,7 @@ BEAT = [
     ("billing.tasks.prepare_payouts", 3600),
     ("billing.tasks.send_prepared_payouts", 300),
     ("billing.tasks.close_due_days", 600),
+    ("billing.tasks.reconcile_due_days", 600),
 ]
 
 app.conf.beat_schedule = {

@@ -258,6 +258,8 @@ PROCESSOR_EVENT_TASKS = {
     "charge.": "marketplace.shopping.tasks.settle_payment_event",
     "refund.": "marketplace.shopping.tasks.settle_payment_event",
 }
+# Who knows what a fee was for, when billing reconciles a day (billing.reconciliation.sources).
+USAGE_SOURCES = ["marketplace.shopping.reconciling.ShoppingSource"]
 
 # Sandbox
 SANDBOX_DRIVER = env.str("SANDBOX_DRIVER", "runsc" if env.str("AGENTSTORE_ENGINE", "") == "none" else "auto")

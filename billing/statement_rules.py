@@ -101,7 +101,7 @@ class Item(NamedTuple):
     amount: int
 
 
-def _bounds(period: StatementPeriod) -> dict[str, str | datetime | list[str] | None]:
+def bounds_of(period: StatementPeriod) -> dict[str, str | datetime | list[str] | None]:
     before = StatementPeriod.objects.filter(month__lt=period.month).last()
     return {
         "kinds": [str(kind) for kind in KINDS],
@@ -116,14 +116,14 @@ def _bounds(period: StatementPeriod) -> dict[str, str | datetime | list[str] | N
 def owners_in(period: StatementPeriod) -> list[tuple[str, str]]:
     """Who gets a statement for a closed month, and in which currencies."""
     with connection.cursor() as cursor:
-        cursor.execute(_OWNERS, _bounds(period))
+        cursor.execute(_OWNERS, bounds_of(period))
         return [(owner, currency) for owner, currency in cursor.fetchall()]
 
 
 def sums_of(period: StatementPeriod, owner_ref: str, currency: str) -> list[Sum]:
     """An owner's movements of a closed month, added up by what becomes a line."""
     with connection.cursor() as cursor:
-        cursor.execute(_SUMS, {**_bounds(period), "owner": owner_ref, "currency": currency})
+        cursor.execute(_SUMS, {**bounds_of(period), "owner": owner_ref, "currency": currency})
         return [Sum(*row) for row in cursor.fetchall()]
 
 
@@ -145,7 +145,7 @@ def items_of(
         cursor.execute(
             _ITEMS,
             {
-                **_bounds(period),
+                **bounds_of(period),
                 "owner": owner_ref,
                 "currency": currency,
                 "account_kind": account_kind,
@@ -162,7 +162,7 @@ def items_of(
 
 def counterparts(period: StatementPeriod, owner_ref: str, currency: str) -> list[tuple[AccountKey, int]]:
     """The other sides of a statement's charges: what they did to whose account; debit positive."""
-    bounds = {**_bounds(period), "owner": owner_ref, "currency": currency, "settling": list(SETTLING)}
+    bounds = {**bounds_of(period), "owner": owner_ref, "currency": currency, "settling": list(SETTLING)}
     with connection.cursor() as cursor:
         cursor.execute(_COUNTERPARTS, bounds)
         return [(AccountKey(owner, kind, cur), amount) for owner, kind, cur, amount in cursor.fetchall()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from celery import shared_task
 
 from billing import (
@@ -22,6 +24,7 @@ from billing import (
     topups,
     webhooks,
 )
+from billing.reconciliation import runs
 
 
 @shared_task
@@ -130,3 +133,15 @@ def settle_payout_event(event_id: int) -> None:
 def settle_account_event(event_id: int) -> None:
     """Note how a connected account stands."""
     payout_accounts.settle_account_event(event_id=event_id)
+
+
+@shared_task
+def reconcile_due_days() -> int:
+    """Reconcile the days that are over, and those that are to be looked at again."""
+    return runs.reconcile_due()
+
+
+@shared_task
+def reconcile_day(day: str, by: str) -> None:
+    """Reconcile one day that somebody asked for."""
+    runs.reconcile_day(day=date.fromisoformat(day), by=by)

@@ -206,7 +206,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='incidentline',
-            constraint=models.UniqueConstraint(fields=('incident', 'problem', 'reference'), name='one_line_a_thing_and_problem'),
+            constraint=models.UniqueConstraint(fields=('incident', 'problem', 'reference', 'currency'), name='one_line_a_thing_and_problem'),
         ),
         migrations.AddConstraint(
             model_name='reconciledbalance',

@@ -221,7 +221,7 @@ class IncidentLine(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["incident", "problem", "reference"], name="one_line_a_thing_and_problem"
+                fields=["incident", "problem", "reference", "currency"], name="one_line_a_thing_and_problem"
             )
         ]
 

@@ -43,6 +43,14 @@ def client() -> stripe.StripeClient:
     return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE)
 
 
+def dashboard_search() -> str:
+    """Where people find one of the processor's objects, its id to be added; empty where a stand-in answers."""
+    if settings.STRIPE_API_BASE != stripe.DEFAULT_API_BASE:
+        return ""
+    test = "test/" if settings.STRIPE_API_KEY.split("_")[1:2] == ["test"] else ""
+    return f"https://dashboard.stripe.com/{test}search?query="
+
+
 def reference_of(thing: stripe.StripeObject) -> str:
     """Our own reference in an object's metadata; empty for what the store did not make."""
     metadata = thing.to_dict().get("metadata") or {}

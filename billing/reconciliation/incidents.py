@@ -61,20 +61,24 @@ def _title(findings: Findings) -> str:
 
 def _bring_in_line(incident: Incident, lines: list[Difference]) -> bool:
     """Whether anything is new: another line, one that was gone, or another amount."""
-    rows = {(row.problem, row.reference): row for row in incident.lines.select_for_update()}
+    rows = {(row.problem, row.reference, row.currency): row for row in incident.lines.select_for_update()}
     at, new, changed = now(), [], []
     for line in lines:
-        row = rows.pop((line.problem, line.reference[:300]), None)
+        row = rows.pop((line.problem, line.reference[:300], line.currency), None)
         if row is None:
             row = IncidentLine(
-                incident=incident, problem=line.problem, reference=line.reference[:300], found_at=at
+                incident=incident,
+                problem=line.problem,
+                reference=line.reference[:300],
+                currency=line.currency,
+                found_at=at,
             )
             new.append(row)
         elif row.gone_at or (row.expected_micros, row.found_micros) != (line.expected, line.found):
             changed.append(row)
         else:
             continue
-        row.detail, row.currency, row.gone_at = line.detail[:300], line.currency, None
+        row.detail, row.gone_at = line.detail[:300], None
         row.expected_micros, row.found_micros = line.expected, line.found
         row.journal_id, row.event_id = line.journal_id, line.event_id
         row.processor_ref = line.processor_ref
@@ -82,7 +86,7 @@ def _bring_in_line(incident: Incident, lines: list[Difference]) -> bool:
     IncidentLine.objects.bulk_update(
         changed,
         [
-            *("detail", "currency", "gone_at", "expected_micros", "found_micros"),
+            *("detail", "gone_at", "expected_micros", "found_micros"),
             *("journal", "event", "processor_ref"),
         ],
     )

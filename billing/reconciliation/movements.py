@@ -18,23 +18,25 @@ logger = structlog.get_logger(__name__)
 
 # A transaction may show in the list a little after the time that it bears.
 _OVERLAP = timedelta(hours=6)
-_BALANCE_LOOKS = 3
 
 
-def read_movements(*, until: datetime) -> int:
+def read_movements(*, until: datetime, since: datetime | None = None) -> int:
     """Keep every balance transaction before an instant that is not kept yet; how many were new.
 
-    Page by page, and the mark moves when all are there: whoever is killed in between begins where the last whole
-    reading ended. Outside of a transaction. Raises ProcessorUnavailable, ProcessorRefused.
+    From where the last whole reading ended, or from `since` where that is earlier; page by page, and the mark moves
+    when all are there: whoever is killed in between costs nothing. Outside of a transaction. Raises
+    ProcessorUnavailable, ProcessorRefused.
     """
     mark = MovementMark.objects.filter(pk=1).first()
-    since = None if mark is None else mark.read_until - _OVERLAP
+    begin = None if mark is None else mark.read_until - _OVERLAP
+    if begin is not None and since is not None:
+        begin = min(begin, since)
     new = 0
-    for page in balance.list_movements(since=since, until=until):
+    for page in balance.list_movements(since=begin, until=until):
         new += _keep(page)
     if mark is None or mark.read_until < until:
         MovementMark.objects.update_or_create(pk=1, defaults={"read_until": until})
-    logger.info("processor read", new=new, since=str(since), until=str(until))
+    logger.info("processor read", new=new, since=str(begin), until=str(until))
     return new
 
 

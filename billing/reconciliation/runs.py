@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import structlog
@@ -17,13 +18,14 @@ from agentstore.kit.errors import Conflict, StoreError
 from agentstore.kit.locks import only_one
 from billing.closing import SETTLE, first_day
 from billing.models import Incident, ReconciledBalance, Reconciliation, ReconciliationChange
-from billing.periods import day_of, end_of
+from billing.periods import day_of, end_of, start_of
 from billing.reconciliation import checks, incidents, movements
+from billing.reconciliation.balance_check import Look, check_balance, look_at_balance
 from billing.reconciliation.findings import Findings
 
 logger = structlog.get_logger(__name__)
 
-Status = Reconciliation.Status
+Kind, Status = Incident.Kind, Reconciliation.Status
 _TASK = "billing.tasks.reconcile_day"
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 # A day with open incidents is looked at again once a day for so long; later only when an operator asks.
@@ -51,11 +53,11 @@ def reconcile_due() -> int:
     due = _due_days(now())
     if not due:
         return 0
-    away = _read_movements()
+    told = _ask_processor()
     done = 0
     for day in due:
         try:
-            done += _run(day, away=away, by="reconciliation").status != Status.WAITING
+            done += not _run(day, told, by="reconciliation").last_error
         except UnderWay:
             continue
     return done
@@ -81,7 +83,7 @@ def reconcile_day(*, day: date, by: str = "reconciliation") -> Reconciliation:
     """
     if now() < end_of(day) + SETTLE:
         raise DayNotOver(f"{day} is not over.", hint="A day is reconciled ten minutes after midnight UTC.")
-    return _run(day, away=_read_movements(), by=by)
+    return _run(day, _ask_processor(since=start_of(day)), by=by)
 
 
 def ask_again(*, day: date, by: str) -> None:
@@ -98,28 +100,47 @@ def ask_again(*, day: date, by: str) -> None:
     transaction.on_commit(enqueue)
 
 
-def _read_movements() -> str:
-    """Why the processor could not be read; empty when it was."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the processor said now: why it could not be read, else its balance beside the sum of its transactions."""
+
+    away: str = ""
+    balance: Look | None = None
+
+
+def _ask_processor(since: datetime | None = None) -> _Told:
     try:
-        movements.read_movements(until=now())
+        return _Told(balance=look_at_balance(since=since))
     except StoreError as refused:
         logger.warning("processor not read", why=refused.code)
-        return f"{refused.code}: {refused.message}"
-    return ""
+        return _Told(away=f"{refused.code}: {refused.message}")
 
 
-def _run(day: date, *, away: str, by: str) -> Reconciliation:
-    with only_one(uuid.uuid5(_SPACE, str(day))) as mine:
+def lock_of(day: date) -> uuid.UUID:
+    """What a run of a day holds: one at a time reconciles it."""
+    return uuid.uuid5(_SPACE, str(day))
+
+
+def _run(day: date, told: _Told, *, by: str) -> Reconciliation:
+    with only_one(lock_of(day)) as mine:
         if not mine:
             raise UnderWay(f"{day} is being reconciled now.", hint="Look again in a minute.")
         row = _begin(day, by=by)
         found: dict[str, Findings] = {}
         for kind, check in checks.CHECKS.items():
-            if away and kind in checks.OF_THE_PROCESSOR:
-                continue
-            found[kind] = _looked_at(day, check)
-            incidents.record_findings(kind=kind, day=day, findings=found[kind], by=by)
-        return _end(row, found, away=away, by=by)
+            if not (told.away and kind == Kind.PROCESSOR):
+                found[kind] = _looked_at(day, check)
+        if told.balance is not None and _speaks_of(day):
+            found[Kind.BALANCE] = check_balance(told.balance)
+        for kind, findings in found.items():
+            incidents.record_findings(kind=kind, day=day, findings=findings, by=by)
+        return _end(row, found, away=told.away, by=by)
+
+
+def _speaks_of(day: date) -> bool:
+    """The balance is that of now: it is compared on the newest day that is over, and where it was found off."""
+    newest = day_of(now() - SETTLE) - timedelta(days=1)
+    return day == newest or Incident.objects.filter(day=day, kind=Kind.BALANCE).exists()
 
 
 @transaction.atomic
@@ -177,7 +198,7 @@ def _look_again(day: date, found: dict[str, Findings], open_ones: bool) -> datet
 
 
 def _note_balances(row: Reconciliation, found: dict[str, Findings]) -> None:
-    under_way = found[Incident.Kind.PROCESSOR].in_flight_micros
+    under_way = found[Kind.PROCESSOR].in_flight_micros
     for currency, (processor, books) in movements.balances_at_end_of(row.day).items():
         ReconciledBalance.objects.update_or_create(
             reconciliation=row,

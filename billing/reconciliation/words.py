@@ -14,7 +14,7 @@ PROBLEMS: Final = {
     "fee": "Another fee",
     "currency": "Another currency",
     # balance
-    "balance": "The processor's balance is not the sum of what it told",
+    "balance": "The balance is not the sum of its transactions",
     # events
     "no_journal": "An event without its journal",
     "no_event": "A journal without its event",

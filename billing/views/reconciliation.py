@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from agentstore.identity.access import require_operator
@@ -19,6 +20,7 @@ from agentstore.kit.tables import Row, in_batches, stream_csv
 from billing.forms import ReasonForm
 from billing.models import Incident, IncidentLine, Reconciliation
 from billing.paging import PER_PAGE
+from billing.processor.client import dashboard_search
 from billing.reconciliation import incidents, runs, state
 from billing.reconciliation.words import PROBLEMS, SIDES
 
@@ -81,6 +83,8 @@ def incident(request: HttpRequest, incident_id: uuid.UUID) -> HttpResponse:
             "page": page,
             "rows": [(line, PROBLEMS.get(line.problem, line.problem)) for line in page],
             "sides": SIDES[found.kind],
+            "actions": [("Lines as CSV", reverse("billing:incident_csv", args=[found.pk]), "btn-outline")],
+            "dashboard": dashboard_search(),
             "changes": found.changes.all(),
             "form": form,
         },

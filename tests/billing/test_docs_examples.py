@@ -24,6 +24,11 @@ def test_the_example_with_months_is_true(page, settings):
     execute(page)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_example_with_the_processor_is_true(standin):
+    execute("reconciliation", standin=standin)
+
+
 @pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing", "margin"])
 def test_the_example_is_true(page, prices, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from agentstore.kit.clock import now
@@ -41,7 +42,11 @@ class Recommendation(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
-        indexes = [models.Index(fields=["merchant_id", "-at"], name="recommendation_by_merchant")]
+        indexes = [
+            models.Index(fields=["merchant_id", "-at"], name="recommendation_by_merchant"),
+            # Cards lie in the order of their showing: a few kilobytes find a day among millions.
+            BrinIndex(fields=["at"], autosummarize=True, name="recommendation_by_day"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["conversation", "variant"],
