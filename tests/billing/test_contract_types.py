@@ -71,6 +71,8 @@ def things() -> Iterator[tuple[str, Any]]:
     yield "Charge", v1.charges.list({"limit": 1}).data[0]
     yield "Refund", v1.refunds.list({"limit": 1}).data[0]
     yield "BalanceTransaction", v1.balance_transactions.list({"limit": 1}).data[0]
+    yield from moved(payment.id)
+    yield "Balance", v1.balance.retrieve()
     disputed = payments.create_payment(reference=f"{ref}-d", amount=Money.from_minor(900, "USD"))
     payments.confirm_payment(payment_id=disputed.id, payment_method="pm_card_createDispute")
     yield "Dispute", v1.disputes.list({"payment_intent": disputed.id}).data[0]
@@ -97,6 +99,17 @@ def things() -> Iterator[tuple[str, Any]]:
     yield "Invoice", v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
     yield from connected(ref)
     yield "Event", v1.events.list({"limit": 1}).data[0]
+
+
+def moved(payment_id: str) -> Iterator[tuple[str, Any]]:
+    """The transactions of a payment and its refund, with the objects that moved the money inside."""
+    expanded: Any = {"limit": 2, "expand": ["data.source"]}
+    refund, charge = client().v1.balance_transactions.list(expanded).data
+    for transaction, source, name in ((refund, stripe.Refund, "Refund"), (charge, stripe.Charge, "Charge")):
+        assert isinstance(transaction.source, source)
+        assert transaction.source.payment_intent == payment_id
+        yield "BalanceTransaction", transaction
+        yield name, transaction.source
 
 
 def connected(ref: str) -> Iterator[tuple[str, Any]]:
