@@ -48,6 +48,12 @@ class WrittenOff(Conflict):
     code = "invoice_written_off"
 
 
+def is_disputable(event: UsageEvent) -> bool:
+    """Whether a merchant can say that it is wrong: a fee for a conversation that was not taken back."""
+    taken_back = (UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED)
+    return event.kind == UsageEvent.Kind.PPCV and event.status not in taken_back
+
+
 @transaction.atomic
 def open_dispute(*, event_id: uuid.UUID, owner_ref: str, reason: str, by: str) -> ChargeDispute:
     """Say that a PPCv charge is wrong; once per charge. Its invoice is not reminded of meanwhile.

@@ -117,7 +117,12 @@ def meter_ppcv(
     record_changes(
         [event.pk], status=Status.HELD, by="metering", reason=f"within the cap of {taken.budget.period}"
     )
-    record_changes([event.pk], status=Status.QUARANTINED, by="metering", reason=f"until {event.due_at:%c}")
+    record_changes(
+        [event.pk],
+        status=Status.QUARANTINED,
+        by="metering",
+        reason=f"until {event.due_at:%Y-%m-%d %H:%M} UTC",
+    )
     fraud.inspect_event(event, reported=reported)
     return PpcvOutcome(
         "held", Money(fee.total, prices.currency), Money(fee.developer, prices.currency), event.pk

@@ -173,8 +173,15 @@ def line_items(line: StatementLine, *, limit: int, offset: int = 0) -> list[Item
     )
 
 
-def line_of(journal: Journal, *, owner_ref: str, currency: str, category: str) -> StatementLine | None:
-    """The charge line that a journal is part of; None while its month is open."""
+def line_of(
+    journal: Journal,
+    *,
+    owner_ref: str,
+    currency: str,
+    category: str,
+    account_kind: str = Account.Kind.MERCHANT_RECEIVABLE.value,
+) -> StatementLine | None:
+    """The line of an owner's account that a journal is part of; None while its month is open."""
     period = StatementPeriod.objects.filter(mark__gt=journal.xid, ends_at__gt=journal.occurred_at).first()
     if period is None:
         return None
@@ -183,7 +190,7 @@ def line_of(journal: Journal, *, owner_ref: str, currency: str, category: str) -
         statement__period=period,
         statement__owner_ref=owner_ref,
         statement__currency=currency,
-        charge=True,
+        account_kind=account_kind,
         kind=journal.kind,
         category=category,
         price_version=journal.price_version_id,

@@ -1,5 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
+from billing.charges import views as charges
 from billing.dashboard import views as dashboard
 from billing.views import (
     balance,
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("fees/", fees.fees, name="fees"),
     path("operator/billing/", dashboard.dashboard, name="operator"),
     path("operator/billing/usage/", dashboard.usage, name="usage"),
+    path("operator/billing/usage/<uuid:event_id>/", charges.fee, name="fee"),
     path("operator/billing/export/<slug:name>.csv", dashboard.export, name="export"),
     path("operator/billing/review/", review.review, name="review"),
     path("operator/billing/credit/", balance.credit, name="credit"),
@@ -37,9 +39,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operator/ledger/accounts/<int:account_id>/", ledger.account, name="account"),
     path("operator/ledger/journals/<uuid:journal_id>/", ledger.journal, name="journal"),
     path("merchant/<slug:slug>/billing/", merchant.billing, name="merchant"),
+    path("merchant/<slug:slug>/billing/charges/<uuid:event_id>/", charges.charge, name="charge"),
     path("merchant/<slug:slug>/billing/balance/", balance.balance, name="balance"),
     path("merchant/<slug:slug>/billing/balance/pay-in/", balance.pay_in, name="pay_in"),
     path("developer/<slug:slug>/earnings/", developer.earnings, name="earnings"),
+    path("developer/<slug:slug>/earnings/<uuid:event_id>/", charges.earning, name="earning"),
     path("developer/<slug:slug>/earnings/payouts/", developer.payout_country, name="payout_country"),
     path("developer/<slug:slug>/earnings/onboarding/", developer.onboarding, name="onboarding"),
     path("developer/<slug:slug>/earnings/onboarded/", developer.onboarded, name="onboarded"),

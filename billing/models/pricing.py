@@ -56,7 +56,8 @@ class PriceVersion(models.Model):
     def _rules(self) -> dict[tuple[str, str], PriceRule]:
         return {(rule.kind, rule.category): rule for rule in self.rules.all()}
 
-    def _rule(self, kind: str, category: str) -> PriceRule:
+    def rule(self, kind: str, category: str) -> PriceRule:
+        """The rule of a category, or the default one. Raises NotFound where there is neither."""
         rule = self._rules.get((kind, category)) or self._rules.get((kind, ""))
         if rule is None:
             raise NotFound(f"Price version {self.name} has no {kind} fee.", hint="Give it a default rule.")
@@ -64,15 +65,15 @@ class PriceVersion(models.Model):
 
     def ppcv(self, category: str) -> Money:
         """The PPCv fee of a category, or the default one."""
-        return Money(self._rule(PriceRule.Kind.PPCV, category).amount_micros or 0, self.currency)
+        return Money(self.rule(PriceRule.Kind.PPCV, category).amount_micros or 0, self.currency)
 
     def tax_ppm(self, category: str) -> int:
         """The agent tax of a category, in parts per million of the sale."""
-        return self._rule(PriceRule.Kind.AGENT_TAX, category).rate_ppm or 0
+        return self.rule(PriceRule.Kind.AGENT_TAX, category).rate_ppm or 0
 
     def share_ppm(self, category: str = "") -> int:
         """The developer's part of either fee, in parts per million of it."""
-        return self._rule(PriceRule.Kind.DEVELOPER_SHARE, category).rate_ppm or 0
+        return self.rule(PriceRule.Kind.DEVELOPER_SHARE, category).rate_ppm or 0
 
 
 class PriceRule(models.Model):

@@ -21,6 +21,7 @@ from agentstore.kit.errors import Conflict
 from billing import earnings as shares
 from billing import ledger, payout_accounts, payouts, reports
 from billing.accounts import AccountKey
+from billing.charges.months import developer_month
 from billing.forms import PayoutCountryForm
 from billing.models import Account, Payout, PayoutAccount, UsageEvent
 from billing.names import names_of
@@ -63,6 +64,7 @@ def earnings(request: HttpRequest, slug: str) -> HttpResponse:
             "why_not": payouts.why_not(owner_ref=organization.ref, currency=currency),
             "payouts": Payout.objects.filter(owner_ref=organization.ref).order_by("-pk")[:12],
             "may_change": membership_for(request.user, slug).role in MANAGERS,
+            "month": developer_month(developer_ref=organization.ref, currency=currency),
             "form": PayoutCountryForm(),
             "next_cursor": page.next_cursor,
         },

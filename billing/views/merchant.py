@@ -14,8 +14,10 @@ from agentstore.identity.access import MANAGERS, membership_for, organization_fo
 from agentstore.kit.money import Money
 from billing import budgets, ledger, reports
 from billing.accounts import merchant_receivable, merchant_wallet
+from billing.charges.months import merchant_month
+from billing.disputes import is_disputable
 from billing.forms import BudgetForm
-from billing.models import MerchantBudget, UsageEvent
+from billing.models import ChargeDispute, MerchantBudget, UsageEvent
 from billing.paging import newest
 
 CENT = Decimal("0.01")
@@ -49,6 +51,8 @@ def billing(request: HttpRequest, slug: str) -> HttpResponse:
         by="occurred_at",
         cursor=request.GET.get("cursor"),
     )
+    manages = membership_for(request.user, slug).role in MANAGERS
+    disputed = {it.event_id: it for it in ChargeDispute.objects.filter(event__in=page.items)}
     return render(
         request,
         "billing/merchant.html",
@@ -60,11 +64,15 @@ def billing(request: HttpRequest, slug: str) -> HttpResponse:
             "cap": Money(budget.cap_micros, currency) if budget else None,
             "owes": ledger.balance(merchant_receivable(organization.ref, currency)),
             "owed": -ledger.balance(merchant_wallet(organization.ref, currency)),
-            "charges": [(event, reports.explain(event)) for event in page.items],
+            "charges": [
+                (it, reports.explain(it), disputed.get(it.pk), manages and is_disputable(it))
+                for it in page.items
+            ],
             "next_cursor": page.next_cursor,
+            "month": merchant_month(merchant_ref=organization.ref, currency=currency),
             "kind": kind,
             "kinds": UsageEvent.Kind.choices,
-            "may_change": membership_for(request.user, slug).role in MANAGERS,
+            "may_change": manages,
         },
         status=422 if form.is_bound else 200,
     )

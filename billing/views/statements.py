@@ -17,7 +17,7 @@ from agentstore.kit.errors import NotFound
 from billing import statement_files
 from billing.forms import BillingPartyForm
 from billing.invoices import overdue
-from billing.models import BillingParty, Invoice, Statement, StatementLine
+from billing.models import BillingParty, ChargeDispute, Invoice, Statement, StatementLine
 from billing.paging import PER_PAGE
 from billing.statement_rules import sign_of
 from billing.statement_words import WORDS, describe, sections_of, shown, unit_price
@@ -109,6 +109,11 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
     page = Paginator(range(chosen.quantity), PER_PAGE).get_page(request.GET.get("page"))
     sign = sign_of(chosen.account_kind)
     items = line_items(chosen, limit=PER_PAGE, offset=max(0, page.start_index() - 1))
+    disputable = kind == "merchant" and chosen.kind == "ppcv"
+    disputed: dict[uuid.UUID | None, ChargeDispute] = {
+        it.event_id: it
+        for it in ChargeDispute.objects.filter(event__in=[item.event_id for item in items if disputable])
+    }
     return render(
         request,
         "billing/statement_line.html",
@@ -118,7 +123,12 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
             "statement": found,
             "line": chosen,
             "words": describe(chosen),
-            "items": [(item, WORDS.get(item.kind, item.kind), sign * item.amount) for item in items],
+            "items": [
+                (item, WORDS.get(item.kind, item.kind), sign * item.amount, disputed.get(item.event_id))
+                for item in items
+            ],
+            "disputable": disputable,
+            "may_change": membership_for(request.user, slug).role in MANAGERS,
             "page": page,
         },
     )

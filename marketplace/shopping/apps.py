@@ -5,3 +5,10 @@ class ShoppingConfig(AppConfig):
     name = "marketplace.shopping"
     label = "shopping"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Say to the money pages what fees were for."""
+        from billing.charges.words import register_teller
+        from marketplace.shopping.billed import tell_subjects
+
+        register_teller(tell_subjects)

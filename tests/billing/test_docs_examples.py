@@ -29,7 +29,7 @@ def test_the_example_with_the_processor_is_true(standin):
     execute("reconciliation", standin=standin)
 
 
-@pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing", "margin"])
+@pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing", "margin", "forecast"])
 def test_the_example_is_true(page, prices, settings):
     settings.PPCV_QUARANTINE_SECONDS = 0
     blocks = CODE.findall((ALGORITHMS / f"{page}.md").read_text())

@@ -30,9 +30,15 @@ def test_settling_pages_are_clean(browser, month, live_server, client, olivia, m
         mia: [
             *addresses(merchant, "merchant")[:3],
             reverse("billing:dispute", args=[merchant.slug, event.pk]),
+            reverse("billing:charge", args=[merchant.slug, event.pk]),
         ],
-        alice: [addresses(studio, "developer")[1], reverse("billing:earnings", args=[studio.slug])],
+        alice: [
+            reverse("billing:earning", args=[studio.slug, event.pk]),
+            addresses(studio, "developer")[1],
+            reverse("billing:earnings", args=[studio.slug]),
+        ],
         olivia: [
+            reverse("billing:fee", args=[event.pk]),
             reverse("billing:disputes"),
             reverse("billing:decide_dispute", args=[dispute.pk]),
             reverse("billing:invoices"),

@@ -123,6 +123,27 @@ def test_from_card_to_figures_and_back_by_a_refund(
     assert "−$14.85" in desk("merchant-costs")
 
 
+def test_a_fee_leads_to_the_card_that_earned_it(
+    client, mia, alice, merchant, studio, asked, headphones, budget
+):
+    claim(asked, headphones, "For my sister Eleonora, she has tinnitus: headphones.")
+    fee = UsageEvent.objects.get()
+    assert fee.agent_ref == asked.agent.ref
+    client.force_login(mia)
+    charge = client.get(reverse("billing:charge", args=[merchant.slug, fee.pk]))
+    assert "The sponsored card that earned it: Headphones, $99.00" in text(charge)
+    assert "tinnitus" not in text(charge)
+    assert f"period=all&amp;conversation={asked.pk}" in charge.content.decode()
+    assert "with Bargain Scout" in text(charge)
+    client.force_login(alice)
+    earning = client.get(reverse("billing:earning", args=[studio.slug, fee.pk]))
+    assert reverse("shopping:trace", args=[studio.slug, asked.pk]) in earning.content.decode()
+    assert "The sponsored card that earned it" in text(earning)
+    assert "/merchant/" not in earning.content.decode().partition("<main")[2]
+    Conversation.objects.filter(pk=asked.pk).delete()
+    assert "The conversation is not kept any more" in text(client.get(earning.request["PATH_INFO"]))
+
+
 def test_a_fee_that_was_taken_back_does_not_count(desk, asked, headphones, budget):
     claim(asked, headphones)
     assert "Cost $0.15" in desk("merchant-agents")

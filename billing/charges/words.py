@@ -1,0 +1,37 @@
+"""What a fee was for, in words that only the rooms above know: they register who tells them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from billing.models import UsageEvent
+
+# Who reads: nobody is told what is not theirs to know.
+Reader = Literal["merchant", "developer", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A card, an order line, a conversation: what it is, more about it, and its page for this reader, if it has one."""
+
+    title: str
+    detail: str = ""
+    url: str = ""
+
+
+Teller = Callable[[Sequence[UsageEvent], Reader], dict[uuid.UUID, list[Subject]]]
+_TELLERS: list[Teller] = []
+
+
+def register_teller(tell: Teller) -> None:
+    """Have fees' subjects told by this function, which leaves out the fees that it knows nothing of."""
+    if tell not in _TELLERS:
+        _TELLERS.append(tell)
+
+
+def subjects_of(event: UsageEvent, *, reader: Reader) -> list[Subject]:
+    """What one fee was for."""
+    return [subject for tell in _TELLERS for subject in tell([event], reader).get(event.pk, [])]
