@@ -87,7 +87,9 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
     """
     if invoice.status not in (Status.OPEN, Status.UNCOLLECTIBLE):
         raise NotOpen(f"{invoice} is {invoice.get_status_display().lower()}.")
-    invoicing.give_up_invoice(invoice_id=invoice.processor_ref)
+    # Where a bank took its payment back, it stays paid at the processor, which knows of the dispute.
+    if not invoice.dispute_ref:
+        invoicing.give_up_invoice(invoice_id=invoice.processor_ref)
     with transaction.atomic():
         locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
         if locked.status == Status.UNCOLLECTIBLE:

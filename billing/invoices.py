@@ -273,20 +273,16 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
 
     An invoice that was written off can still be paid: then what the write-off took back is earned after all.
     """
-    if not at_processor.reference.startswith(REFERENCE):
-        return
-    ours = Invoice.objects.filter(pk=uuid.UUID(at_processor.reference.removeprefix(REFERENCE))).first()
+    ours = find_invoice(at_processor)
     if ours is None:
-        logger.error("an invoice that this store did not make was paid", invoice=at_processor.id)
         return
     _note_issued(ours.pk, at_processor)
     invoice = Invoice.objects.select_for_update().get(pk=ours.pk)
-    if invoice.status == Status.PAID:
+    # At the processor it stays paid when a bank takes the payment back; the dispute's own events say how it ends.
+    if invoice.status == Status.PAID or invoice.dispute_ref:
         return
     if invoice.status == Status.UNCOLLECTIBLE:
-        reverse(
-            journal=Journal.objects.get(idempotency_key=f"{WRITTEN_OFF}:{invoice.pk}"), memo=invoice.number
-        )
+        undo_write_off(invoice)
     at = at_processor.paid_at or now()
     if at_processor.paid.micros:
         post(
@@ -304,6 +300,22 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
     invoice.status, invoice.paid_at, invoice.paid_minor = Status.PAID, at, at_processor.paid.minor
     invoice.save(update_fields=["status", "paid_at", "paid_minor"])
     record_change(invoice, by="processor", reason="paid")
+
+
+def find_invoice(at_processor: invoicing.ProcessorInvoice) -> Invoice | None:
+    """Our invoice by the reference on the processor's; None for others' invoices."""
+    if not at_processor.reference.startswith(REFERENCE):
+        return None
+    ours = Invoice.objects.filter(pk=uuid.UUID(at_processor.reference.removeprefix(REFERENCE))).first()
+    if ours is None:
+        logger.error("an invoice that this store did not make was paid", invoice=at_processor.id)
+    return ours
+
+
+def undo_write_off(invoice: Invoice) -> None:
+    """It was paid after all: what the write-off took back is earned, once."""
+    written_off = Journal.objects.get(idempotency_key=f"{WRITTEN_OFF}:{invoice.pk}")
+    reverse(journal=written_off, memo=invoice.number)
 
 
 def overdue(invoice: Invoice, at: datetime | None = None) -> bool:

@@ -61,6 +61,9 @@ class Invoice(models.Model):
     issued_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
+    dispute_ref = models.CharField(
+        max_length=255, blank=True, help_text="the processor's dispute that took its payment back"
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="times its issuing was tried")
     last_error = models.TextField(blank=True)
 

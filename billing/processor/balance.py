@@ -10,6 +10,7 @@ import stripe
 
 from agentstore.kit.money import Money
 from billing.processor.client import client, reference_of, typed_errors
+from billing.processor.invoicing import find_invoice_paid_by
 
 _PAGE = 100
 
@@ -86,7 +87,8 @@ def _movement(thing: stripe.BalanceTransaction) -> BalanceMovement:
         payment = str(told.get("payment_intent") or "")
         reference = reference_of(source)
         if kind == "charge" and payment and not reference:
-            reference = _invoice_paid_by(payment)
+            paid = find_invoice_paid_by(payment_id=payment)
+            reference = paid.reference if paid else ""
     return BalanceMovement(
         id=thing.id,
         type=thing.type,
@@ -98,13 +100,3 @@ def _movement(thing: stripe.BalanceTransaction) -> BalanceMovement:
         fee=Money.from_minor(thing.fee, currency),
         created_at=datetime.fromtimestamp(thing.created, UTC),
     )
-
-
-def _invoice_paid_by(payment_id: str) -> str:
-    """Our reference on the invoice that a payment paid; the processor's own page made the payment."""
-    payments = client().v1.invoice_payments.list(
-        {"payment": {"type": "payment_intent", "payment_intent": payment_id}, "limit": 1}
-    )
-    for payment in payments.data:
-        return reference_of(client().v1.invoices.retrieve(str(payment.invoice)))
-    return ""

@@ -152,6 +152,20 @@ def give_up_invoice(*, invoice_id: str) -> ProcessorInvoice:
         return _invoice(client().v1.invoices.mark_uncollectible(invoice_id))
 
 
+def find_invoice_paid_by(*, payment_id: str) -> ProcessorInvoice | None:
+    """The invoice that a payment paid; the processor's own page made that payment, without a reference of ours.
+
+    Raises ProcessorUnavailable, ProcessorRefused.
+    """
+    with typed_errors():
+        payments = client().v1.invoice_payments.list(
+            {"payment": {"type": "payment_intent", "payment_intent": payment_id}, "limit": 1}
+        )
+        for payment in payments.data:
+            return _invoice(client().v1.invoices.retrieve(str(payment.invoice)))
+    return None
+
+
 def fee_of_invoice(*, invoice_id: str) -> tuple[str, Money] | None:
     """The charge that paid an invoice and what the processor kept of it; None when it was paid elsewhere."""
     with typed_errors():

@@ -27,6 +27,7 @@ from billing.pricing import fixed_terms
 from billing.reconciliation.sources import Shown
 
 _SLACK = timedelta(minutes=1)
+_SETTLED = (Invoice.Status.PAID, Invoice.Status.UNCOLLECTIBLE)
 
 
 def fee_that_fitted(shown: Shown) -> tuple[int, str] | None:
@@ -41,15 +42,16 @@ def fee_that_fitted(shown: Shown) -> tuple[int, str] | None:
 
 
 def _was_suspended(owner_ref: str, at: datetime) -> bool:
-    over = InvoiceChange.objects.filter(
-        at__lte=at - _SLACK,
-        status__in=[Invoice.Status.PAID, Invoice.Status.UNCOLLECTIBLE],
-        invoice__owner_ref=owner_ref,
-    ).values("invoice")
+    """Whether an invoice that stopped its fees was open then; a payment that a bank took back opens one again."""
     steps = DunningStep.objects.filter(
         step=DunningStep.Step.SUSPENDED, invoice__owner_ref=owner_ref, at__lte=at + _SLACK
     )
-    return steps.exclude(invoice__in=over).exists()
+    for invoice_id in steps.values_list("invoice", flat=True):
+        changes = InvoiceChange.objects.filter(invoice=invoice_id, at__lte=at + _SLACK)
+        last = changes.order_by("-at", "-pk").first()
+        if last is None or last.status not in _SETTLED or last.at > at - _SLACK:
+            return True
+    return False
 
 
 def _fitted_the_caps(merchant_ref: str, currency: str, at: datetime, fee: int) -> bool:

@@ -34,6 +34,8 @@ KINDS = (
         "invoice_written_off_reversal",
         "credit_note",
         "credit_note_tax",
+        "invoice_disputed",
+        "invoice_dispute_won",
     ),
     *("earning_release", "reserve_release", "clawback", "payout", "payout_reversal"),
 )

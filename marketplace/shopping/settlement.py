@@ -17,7 +17,7 @@ from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
-from billing import metering, sales, topups, webhooks
+from billing import invoice_chargebacks, metering, sales, topups, webhooks
 from billing.models import WebhookEvent
 from billing.processor.disputes import ProcessorDispute
 from billing.processor.payments import Payment, retrieve_payment
@@ -48,6 +48,9 @@ def settle_event(*, event_id: int) -> None:
     """Do what an event asks for, once. Raises when it cannot be done now; the inbox hands it out again."""
     dispute = dispute_now(event_id)
     payment = retrieve_payment(payment_id=dispute.payment_id) if dispute else _payment_now(event_id)
+    invoice = None
+    if dispute is not None and payment is not None and not payment.reference:
+        invoice = invoice_chargebacks.invoice_paid_by(payment_id=payment.id)
     with webhooks.handle(event_id) as event:
         if event is None:
             return
@@ -55,6 +58,8 @@ def settle_event(*, event_id: int) -> None:
             checkout_id = _named(event, CHECKOUT)
             if checkout_id is not None and Checkout.objects.filter(pk=checkout_id).exists():
                 _settle_payment_event(event, checkout_id, payment)
+        elif dispute is not None and invoice is not None:
+            invoice_chargebacks.settle_dispute(dispute=dispute, paid=invoice)
         elif dispute is not None:
             _settle_dispute_event(event, dispute, payment)
         elif event.type.startswith("refund."):

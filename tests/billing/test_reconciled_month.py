@@ -170,3 +170,20 @@ def test_a_payout_that_came_back_is_matched_with_its_way_back(account, standin, 
     rows = reconcile_until(date(2026, 10, 25))
     assert {row.status for row in rows} == {"matched"}
     assert rows[-1].balances.get().apart == usd("0")
+
+
+def test_an_invoice_that_was_paid_elsewhere_is_a_difference(account, standin, prices):
+    conversations(prices, MERCHANT, at=day(10, 20), categories=["electronics"] * 4)
+    bill_to(MERCHANT)
+    move_to(standin, day(11, 4))
+    close(11)
+    with time_machine.travel(day(11, 4), tick=False):
+        invoice = issued(MERCHANT)
+        client().v1.invoices.pay(invoice.processor_ref, {"paid_out_of_band": True})
+        deliver_events(only="invoice.paid")
+    reconcile_until(date(2026, 11, 6))
+    line = Incident.objects.get().lines.get()
+    assert (line.problem, line.reference, line.found_micros) == (
+        *("not_at_processor", f"invoice:{invoice.pk}"),
+        1_190_000,
+    )

@@ -87,7 +87,7 @@ def test_an_incident_leads_to_journal_event_and_processor(client, olivia, incide
     assert reverse("billing:journal", args=[line.journal_id]) in page
     for words in ("At the processor, not in the books", "ch_1", "$29.00", "payment:pi_2"):
         assert words in page
-    assert str(incident.lines.get(problem="no_journal").event_id) in page
+    assert reverse("billing:fee", args=[incident.lines.get(problem="no_journal").event_id]) in page
 
 
 def test_its_lines_as_a_file_that_no_spreadsheet_runs(client, olivia, incident):
