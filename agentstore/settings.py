@@ -311,7 +311,7 @@ REVIEW_DUE_HOURS = env.int("REVIEW_DUE_HOURS", 72)
 # How long a check waits for a free place beyond the agent's own time to start; then it is tried again later.
 CHECK_PLACE_SECONDS = env.int("CHECK_PLACE_SECONDS", 45)
 
-# Networks of the operator's own that feeds and photographs may be fetched from, beside the public internet.
+# Networks of the operator's own that may be spoken to, beside the public internet: feeds, photographs, UCP platforms.
 FETCH_ALLOWED_NETWORKS = env.list("FETCH_ALLOWED_NETWORKS", default=[])
 
 # Conversations

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -109,6 +110,28 @@ def sign_response(response: HttpResponse) -> HttpResponse:
     for name in ("Content-Digest", "Signature-Input", "Signature"):
         response[name] = message.headers[name]
     return response
+
+
+def sign_request(method: str, url: str, *, content: bytes, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request of the store's own with Content-Digest, Signature-Input and Signature.
+
+    Covers method, host, path, query, body and those of the headers that UCP wants covered.
+    """
+    message = SimpleNamespace(method=method, url=url, headers=dict(headers))
+    sent = {name.lower() for name in headers}
+    covered = [*_ALWAYS_COVERED, *(name for name in _COVERED_IF_SENT if name in sent)]
+    if urlsplit(url).query:
+        covered.append("@query")
+    signer = HTTPMessageSigner(signature_algorithm=ECDSA_P256_SHA256, key_resolver=_OwnKey())
+    signer.sign(
+        message,
+        key_id=public_jwk()["kid"],
+        label="sig1",
+        include_alg=False,
+        covered_component_ids=tuple(covered),
+        body=content,
+    )
+    return dict(message.headers)
 
 
 def is_signed(request: HttpRequest) -> bool:

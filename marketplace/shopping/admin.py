@@ -46,7 +46,7 @@ def _said(check: Callable[[], T]) -> T:
 
 @admin.register(UcpPlatform)
 class UcpPlatformAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Entered and changed by the operator; there is nothing to fetch them from."""
+    """Entered and changed by the operator; their word goes before what a profile says."""
 
     form = PlatformForm
     list_display = ("profile", "must_sign", "added_at")

@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from marketplace.catalog.search import search_catalog
 from marketplace.catalog.ucp.versions import APRIL, AUGUST
 from marketplace.shopping.models import UcpPlatform
+from tests.ucp.profiles import document, telling
 from tests.ucp.test_signatures import base64url, jwk
 from tests.ucp.world import ADDRESS, card
+from tests.web import body
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "ucp-conformance.md"
 RUNNER = Path(sys.executable).with_name("spck-conformance")
@@ -44,8 +46,13 @@ def paid_with(token: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def configuration(goods, more_goods):
+def configuration(goods, more_goods, servers):
     """What the runner has to know of the store to try all that it can."""
+    outside = servers[0]
+    outside.answers["/newer"] = telling(document(version="2031-01-01"))
+    outside.answers["/other"] = telling(document(["com.example.shopping.loyalty"]))
+    outside.answers["/broken"] = body(b"<html>")
+    outside.answers["/away"] = body(b"", 503)
     keys = {kid: ec.generate_private_key(ec.SECP256R1()) for kid in ("platform-1", "platform-0")}
     unsupported = {"kid": "ed", "kty": "OKP", "crv": "Ed25519", "x": "AA"}
     UcpPlatform.objects.create(
@@ -75,7 +82,13 @@ def configuration(goods, more_goods):
         },
         "totals": {"sublines": True},
         "discovery": {"supported_versions": True},
-        "negotiation": {"validates_profile_url": True},
+        "negotiation": {
+            "validates_profile_url": True,
+            "unsupported_version_profile_url": outside.url("/newer"),
+            "incompatible_caps_profile_url": outside.url("/other"),
+            "malformed_profile_url": outside.url("/broken"),
+            "unreachable_profile_url": outside.url("/away"),
+        },
         "signature": {
             "responses": True,
             "request_private_jwk": private["platform-1"],

@@ -6,6 +6,7 @@ import json
 import ssl
 import threading
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from django.core.cache import cache
 from django.test import Client
 
 from agentstore.identity.services import create_organization
+from agentstore.kit.clock import now
 from marketplace.catalog.models import Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
+from marketplace.catalog.ucp.versions import APRIL
+from marketplace.shopping.models import UcpProfile
+from marketplace.shopping.ucp.negotiation import CAPABILITIES
 from tests.cast import person
 from tests.certificates import self_signed
 from tests.conversations.world import until
@@ -43,6 +48,13 @@ def card(method: str = "pm_card_visa") -> dict[str, Any]:
     credential = {"type": "token", "token": method}
     instrument = {"id": "one", "handler_id": "processor_token", "type": "card", "credential": credential}
     return {"payment": {"instruments": [instrument]}}
+
+
+def introduce(profile: str, **fields: Any) -> UcpProfile:
+    """A platform whose profile was fetched a moment ago, and that can do all that the store can."""
+    capabilities = {name: [APRIL] for name in CAPABILITIES}
+    told = {"version": APRIL, "capabilities": capabilities, "fresh_until": now() + timedelta(days=9999)}
+    return UcpProfile.objects.update_or_create(profile=profile, defaults=told | fields)[0]
 
 
 class Platform:
@@ -79,6 +91,8 @@ class Platform:
 @pytest.fixture
 def platform(db) -> Platform:
     cache.clear()
+    introduce(PROFILE)
+    introduce(SOMEBODY_ELSE)
     return Platform()
 
 
@@ -86,6 +100,8 @@ class Goods:
     """What is for sale: two merchants' things, and one that is sold out."""
 
     def __init__(self) -> None:
+        introduce(PROFILE)
+        introduce(SOMEBODY_ELSE)
         mia, noah = person("Mia"), person("Noah")
         self.audio = create_organization(kind="merchant", name="Audio Haus", owner=mia)
         self.tea = create_organization(kind="merchant", name="Tea House", owner=noah)

@@ -23,6 +23,7 @@ from marketplace.shopping.models.order import (
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
 from marketplace.shopping.models.ucp import UcpCart, UcpCheckout, UcpCheckoutChange, UcpPlatform, UcpReply
+from marketplace.shopping.models.ucp_profile import UcpProfile
 
 __all__ = [
     "Attribution",
@@ -50,5 +51,6 @@ __all__ = [
     "UcpCheckout",
     "UcpCheckoutChange",
     "UcpPlatform",
+    "UcpProfile",
     "UcpReply",
 ]

@@ -4,6 +4,7 @@ from marketplace.shopping.tasks.conversations import reap_turns, rehearse_submis
 from marketplace.shopping.tasks.orders import (
     confirm_ucp_checkout,
     expire_checkouts,
+    refresh_ucp_profile,
     send_refund,
     settle_payment_event,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "confirm_ucp_checkout",
     "expire_checkouts",
     "reap_turns",
+    "refresh_ucp_profile",
     "rehearse_submission",
     "send_refund",
     "settle_payment_event",

@@ -6,9 +6,10 @@ import uuid
 
 from celery import shared_task
 
+from agentstore.kit.errors import StoreError
 from billing.processor.errors import ProcessorUnavailable
 from marketplace.shopping import checkouts, refunds, settlement
-from marketplace.shopping.ucp import confirming, settling
+from marketplace.shopping.ucp import confirming, discovery, settling
 from marketplace.shopping.ucp.forgetting import forget_abandoned
 
 
@@ -42,3 +43,12 @@ def send_refund(refund_id: str) -> None:
 def confirm_ucp_checkout(checkout_id: str) -> None:
     """Mail the buyer what a platform bought for them."""
     confirming.send_confirmation(checkout_id=checkout_id)
+
+
+@shared_task(name="marketplace.shopping.tasks.refresh_ucp_profile")
+def refresh_ucp_profile(platform: str) -> None:
+    """Fetch a platform's profile again; what was known stays when it cannot be had."""
+    try:
+        discovery.refresh_profile(platform)
+    except StoreError:
+        return

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from agentstore.kit.errors import NotFound, StoreError
 from agentstore.kit.mcp import InvalidParams
 from marketplace.catalog.ucp.versions import version
+from marketplace.shopping.ucp.negotiation import CART, CHECKOUT, EXTENDS, FULFILLMENT, ORDER, is_active
 
 Json = dict[str, Any]
 T = TypeVar("T")
-CART: Final = "dev.ucp.shopping.cart"
-CHECKOUT: Final = "dev.ucp.shopping.checkout"
-FULFILLMENT: Final = "dev.ucp.shopping.fulfillment"
-ORDER: Final = "dev.ucp.shopping.order"
+
+__all__ = ["CART", "CHECKOUT", "FULFILLMENT", "ORDER", "Answer", "Json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,14 @@ class Answer:
 
 
 def ucp(*capabilities: str, status: str = "success", handlers: Json | None = None) -> Json:
-    """The `ucp` member of an answer, with the capabilities that it is about."""
-    extends = {FULFILLMENT: CHECKOUT}
+    """The `ucp` member of an answer, with those of the capabilities that it is about which were negotiated."""
     return {
         "version": version(),
         "status": status,
         "capabilities": {
-            name: [{"version": version(), **({"extends": extends[name]} if name in extends else {})}]
+            name: [{"version": version(), **({"extends": EXTENDS[name]} if name in EXTENDS else {})}]
             for name in capabilities
+            if is_active(name)
         },
         **({} if handlers is None else {"payment_handlers": handlers}),
     }

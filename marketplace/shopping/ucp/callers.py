@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import http_sf
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from agentstore.kit.errors import Invalid, NotFound, Refused
-from agentstore.kit.signatures import Jwk, SignatureMissing, is_signed, verify_request
+from agentstore.kit.signatures import Jwk, KeyNotFound, SignatureMissing, is_signed, verify_request
 from marketplace.catalog.ucp.versions import VERSIONS
 from marketplace.shopping.models import UcpPlatform
+from marketplace.shopping.ucp import discovery
+from marketplace.shopping.ucp.addresses import is_platform_address
 
 M = TypeVar("M", bound=Model)
 _LONGEST_PROFILE: Final = 300
@@ -86,9 +87,19 @@ def read_caller(request: HttpRequest) -> Caller:
     platform, version = _agent(request.headers.get("UCP-Agent", ""))
     signed = is_signed(request)
     if signed:
-        verify_request(request, keys=lambda: known_keys(platform))
+        _verify(request, platform)
     key = checked_key(request.headers.get("Idempotency-Key", ""))
     return Caller(platform, signed, key, _known_version(version))
+
+
+def _verify(request: HttpRequest, platform: str) -> None:
+    """Keys change: one that its profile did not have a while ago is looked for once more."""
+    try:
+        verify_request(request, keys=lambda: known_keys(platform))
+    except KeyNotFound:
+        if not discovery.look_again(platform):
+            raise
+        verify_request(request, keys=lambda: known_keys(platform))
 
 
 def meta_caller(caller: Caller, meta: Mapping[str, Any]) -> Caller:
@@ -107,20 +118,21 @@ def meta_caller(caller: Caller, meta: Mapping[str, Any]) -> Caller:
 
 
 def known_keys(platform: str) -> Sequence[Jwk]:
-    """The public keys that the store has of a platform; none for one it does not know."""
+    """The public keys that the operator entered for a platform, else those of its profile.
+
+    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy.
+    """
     found = UcpPlatform.objects.filter(profile=platform).values_list("keys", flat=True).first()
+    if found is None and platform:
+        profile = discovery.find_profile(platform)
+        found = profile.keys if profile else []
     return [key for key in found or [] if isinstance(key, dict)]
 
 
 def require_https(profile: Any) -> str:
     """A profile's address as it was given. Raises InvalidProfileUrl unless it is https."""
-    if isinstance(profile, str) and len(profile) <= _LONGEST_PROFILE and "\0" not in profile:
-        try:
-            parts = urlsplit(profile)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme == "https" and parts.hostname:
-            return profile
+    if isinstance(profile, str) and len(profile) <= _LONGEST_PROFILE and is_platform_address(profile):
+        return profile
     raise InvalidProfileUrl(f"{profile!r:.80} is no https address of a profile.", hint="Use https.")
 
 
@@ -144,6 +156,12 @@ def _agent(header: str) -> tuple[str, str | None]:
     return require_https(profile), str(version) if version is not None else None
 
 
+def require_spoken(declared: str) -> None:
+    """Raises VersionUnsupported for a profile of a version newer than all that are spoken here."""
+    if declared > VERSIONS[-1]:
+        raise _not_spoken(declared)
+
+
 def _known_version(named: Any) -> str:
     """The version that a caller asked for, empty when it named none or one older than all: it gets the oldest.
 
@@ -151,8 +169,11 @@ def _known_version(named: Any) -> str:
     """
     wanted = "" if named is None else str(named)
     if wanted > VERSIONS[0] and wanted not in VERSIONS:
-        raise VersionUnsupported(
-            f"This store speaks UCP {' and '.join(VERSIONS)}, not {wanted!r:.40}.",
-            hint="See /.well-known/ucp.",
-        )
+        raise _not_spoken(wanted)
     return wanted if wanted in VERSIONS else ""
+
+
+def _not_spoken(wanted: str) -> VersionUnsupported:
+    return VersionUnsupported(
+        f"This store speaks UCP {' and '.join(VERSIONS)}, not {wanted!r:.40}.", hint="See /.well-known/ucp."
+    )

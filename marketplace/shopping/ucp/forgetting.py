@@ -7,6 +7,7 @@ from typing import Final
 
 from agentstore.kit.clock import now
 from marketplace.shopping.models import UcpCart, UcpCheckout
+from marketplace.shopping.ucp.discovery import forget_profiles
 from marketplace.shopping.ucp.replies import forget_replies
 
 # An address that nobody bought with is not kept longer than this after its checkout expired.
@@ -22,4 +23,4 @@ def forget_abandoned() -> int:
         .delete()
     )
     carts, _ = UcpCart.objects.filter(expires_at__lt=until).delete()
-    return checkouts + carts + forget_replies()
+    return checkouts + carts + forget_replies() + forget_profiles()

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from marketplace.catalog.ucp import service
-from marketplace.catalog.ucp.objects import LOOKUP, SEARCH
+from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, absolute
 from marketplace.catalog.ucp.versions import speaking, version
 from marketplace.shopping.ucp import carts, completing, orders, sessions
-from marketplace.shopping.ucp.answers import CART, CHECKOUT, ORDER, Answer, Json
-from marketplace.shopping.ucp.callers import Caller
+from marketplace.shopping.ucp.answers import CART, CHECKOUT, ORDER, Answer, Json, error_message, failure
+from marketplace.shopping.ucp.callers import Caller, require_spoken
+from marketplace.shopping.ucp.discovery import find_profile
+from marketplace.shopping.ucp.negotiation import CAPABILITIES, intersect, is_active, negotiated
 from marketplace.shopping.ucp.replies import answer_once
 
 
@@ -30,9 +32,10 @@ class Operation:
     writes: bool = False
 
     def run(self, caller: Caller, request: Json, target: str = "") -> Answer:
-        """Do it for a caller, in the version that it asks for, else in the one at hand.
+        """Do it for a caller, in the version that it asks for, else in the one at hand, by what its profile declares.
 
-        Raises InvalidProfileUrl, SignatureMissing, and what the operation raises.
+        The catalogue is everybody's, also of those who name no profile. Raises InvalidProfileUrl, SignatureMissing,
+        VersionUnsupported, what discovery.find_profile and what the operation raises.
         """
         with speaking(caller.version or version()):
             return self._run(caller, request, target)
@@ -41,11 +44,32 @@ class Operation:
         if self.wrapper == "catalog":
             return self.act(caller, request, target)
         caller.require_platform()
+        with negotiated(_negotiate(caller)):
+            if not is_active(self.capability):
+                return _incompatible(self.capability)
+            return self._answer(caller, request, target)
+
+    def _answer(self, caller: Caller, request: Json, target: str) -> Answer:
         if not self.writes:
             return self.act(caller, request, target)
         return answer_once(
             caller, self.name, [target, request, version()], lambda: self.act(caller, request, target)
         )
+
+
+def _negotiate(caller: Caller) -> frozenset[str]:
+    """What counts between this platform and the store: everything, where the operator's word stands for its profile."""
+    profile = find_profile(caller.platform)
+    if profile is None:
+        return frozenset(CAPABILITIES)
+    require_spoken(profile.version)
+    return intersect(profile.capabilities)
+
+
+def _incompatible(capability: str) -> Answer:
+    text = f"The platform's profile does not declare {capability} in a version that is spoken here."
+    answer = failure(capability, error_message("capabilities_incompatible", text))
+    return Answer({**answer.body, "continue_url": absolute("/")})
 
 
 def _catalog(read: Callable[[Json], Json]) -> Callable[[Caller, Json, str], Answer]:

@@ -13,6 +13,7 @@ from agentstore.kit.signatures import public_jwk
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, absolute, checked
 from marketplace.catalog.ucp.versions import APRIL, AUGUST, version
 from marketplace.shopping.ucp.answers import CART, CHECKOUT, FULFILLMENT, ORDER
+from marketplace.shopping.ucp.negotiation import EXTENDS
 from marketplace.shopping.ucp.payment import handlers
 
 # Where the specification of each capability lies, and its schema.
@@ -64,7 +65,7 @@ def _service(transport: str, schema: str, path: str) -> dict[str, str]:
 
 def _capability(name: str) -> dict[str, str]:
     page, schema = _CAPABILITIES[name]
-    extends = {"extends": CHECKOUT} if name == FULFILLMENT else {}
+    extends = {"extends": EXTENDS[name]} if name in EXTENDS else {}
     spec = f"https://ucp.dev/{version()}"
     return {
         "version": version(),

@@ -56,7 +56,10 @@ def endpoint(**methods: str) -> View:
                 answer = operation.run(caller, read_body(request), target)
         except StoreError as error:
             answer = Answer(refusal(error), error.status)
-        return sign_response(JsonResponse(answer.body, status=answer.status))
+        response = JsonResponse(answer.body, status=answer.status)
+        if later := answer.body.get("details", {}).get("retry_after"):
+            response["Retry-After"] = str(later)
+        return sign_response(response)
 
     return view
 

@@ -14,6 +14,7 @@ from marketplace.shopping.models import Order, OrderLine, UcpCheckout
 from marketplace.shopping.ucp.answers import CHECKOUT, FULFILLMENT, ucp
 from marketplace.shopping.ucp.delivery import complete_address, fulfillment_object, missing_parts
 from marketplace.shopping.ucp.lines import line_objects, loaded, price_lines, title_warnings, total_objects
+from marketplace.shopping.ucp.negotiation import is_active
 from marketplace.shopping.ucp.payment import handlers
 from marketplace.shopping.ucp.people import claims_not_accepted
 
@@ -39,11 +40,12 @@ def checkout_object(checkout: UcpCheckout, messages: list[Json] | None = None) -
         "expires_at": checkout.expires_at.isoformat(),
         **content,
     }
-    found["fulfillment"] = fulfillment_object(
-        method_id=checkout.method_id,
-        line_ids=[line["id"] for line in found["line_items"]],
-        destination=checkout.destination,
-    )
+    if is_active(FULFILLMENT):
+        found["fulfillment"] = fulfillment_object(
+            method_id=checkout.method_id,
+            line_ids=[line["id"] for line in found["line_items"]],
+            destination=checkout.destination,
+        )
     if checkout.buyer:
         found["buyer"] = checkout.buyer
     if checkout.context:
