@@ -8,7 +8,7 @@ import agentstore.kit.clock
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shopping', '0006_agents_of_fees'),
+        ('shopping', '0007_cards_by_day_and_sales_by_payment'),
     ]
 
     operations = [
