@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentstore.identity.models import Organization, User
@@ -34,13 +34,41 @@ WITH made AS MATERIALIZED (
     FROM made JOIN journals ON journals.id = made.id,
          (VALUES (1::smallint, 250000), (2::smallint, -75000), (3::smallint, -175000)) AS legs(leg, amount)
 )
-INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, buyer_ref,
-    line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros, funding,
-    status, occurred_at, recorded_at, due_at, journal_id)
+INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, agent_ref,
+    buyer_ref, line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros,
+    funding, status, occurred_at, recorded_at, due_at, journal_id)
 SELECT made.id, 'grown:' || made.id, 'ppcv', made.id::text, (%(merchant_refs)s::text[])[1 + n %% 200],
-    (%(studio_refs)s::text[])[1 + n %% 50], '', '', 'electronics', %(prices)s, 'USD', 0, 250000, 175000, 'postpaid',
+    (%(studio_refs)s::text[])[1 + n %% 50], 'agent:a' || n %% 100, '', '', 'electronics',
+    %(prices)s, 'USD', 0, 250000, 175000, 'postpaid',
     'posted', at, at, at, made.id
 FROM made
+"""
+
+# What waits in quarantine at any time, and a year of open and paid invoices.
+_HELD = """
+INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, agent_ref,
+    buyer_ref, line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros,
+    funding, status, occurred_at, recorded_at, due_at)
+SELECT gen_random_uuid(), 'held:' || n, 'ppcv', 'held:' || n, (%(merchant_refs)s::text[])[1 + n %% 200],
+    (%(studio_refs)s::text[])[1 + n %% 50], 'agent:a' || n %% 100, '', '', 'electronics',
+    %(prices)s, 'USD', 0, 250000,
+    175000, 'postpaid', CASE n %% 50 WHEN 0 THEN 'review' ELSE 'quarantined' END, now(), now(),
+    now() + interval '1 hour'
+FROM generate_series(1, %(held)s) AS n
+"""
+_INVOICES = """
+INSERT INTO billing_invoice (id, owner_ref, currency, status, net_minor, tax_minor, credited_minor, paid_minor, number,
+    processor_ref, url, pdf_url, made_at, due_at, attempts, last_error)
+SELECT gen_random_uuid(), owner, 'USD', CASE WHEN month < 3 THEN 'open' ELSE 'paid' END, 100000, 0, 0,
+    CASE WHEN month < 3 THEN 0 ELSE 100000 END, 'A-' || owner || month, '', '', '', now() - month * interval '30 days',
+    now() - (month * 30 - 14) * interval '1 day', 0, ''
+FROM unnest(%(merchant_refs)s::text[]) AS owner, generate_series(0, 11) AS month
+"""
+_BUDGET_DAYS = """
+INSERT INTO billing_budgetday (budget_id, day, spent_micros)
+SELECT b.id, day::date, 1000000 FROM billing_merchantbudget b,
+    generate_series(now() - interval '59 days', now(), interval '1 day') AS day
+WHERE b.merchant_ref = %(merchant)s AND to_char(day, 'YYYY-MM') = b.period
 """
 
 
@@ -81,9 +109,37 @@ def grow(prices: PriceVersion, *, events: int) -> tuple[Organization, Organizati
                     "studio_refs": studios,
                 },
             )
+    _surround(prices, merchant.ref, merchants, studios, held=min(20_000, events // 10))
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE billing_entry, billing_journal, billing_usageevent")
+        cursor.execute("VACUUM ANALYZE billing_entry, billing_journal, billing_usageevent, billing_invoice")
     return merchant, studio, operator
+
+
+def _surround(
+    prices: PriceVersion, merchant: str, merchants: list[str], studios: list[str], *, held: int
+) -> None:
+    """What pages show beside posted fees: held ones, invoices, a merchant's days."""
+    from django.db import connection
+
+    from agentstore.kit.money import Money
+    from billing import budgets
+    from billing.periods import Month
+
+    month = Month.of(datetime.now(UTC))
+    for at in (month.previous().previous().start, month.previous().start, month.start):
+        budgets.set_budget(
+            merchant_ref=merchant, cap=Money(10**12, "USD"), at_cap="organic", by="benchmark", at=at
+        )
+    with connection.cursor() as cursor:
+        given: dict[str, Any] = {
+            "merchant_refs": merchants,
+            "studio_refs": studios,
+            "prices": prices.pk,
+            "held": held,
+        }
+        cursor.execute(_HELD, given)
+        cursor.execute(_INVOICES, given)
+        cursor.execute(_BUDGET_DAYS, {"merchant": merchant})
 
 
 def visit_pages(merchant: Organization, studio: Organization, operator: User) -> Iterator[tuple[str, float]]:
@@ -92,25 +148,40 @@ def visit_pages(merchant: Organization, studio: Organization, operator: User) ->
     from django.urls import reverse
 
     from agentstore.identity.models import User
-    from billing.models import Account
+    from billing.models import Account, UsageEvent
 
+    mia, alice = (User.objects.get(email=f"{name}@example.com") for name in ("mia", "alice"))
     largest = Account.objects.get(kind=Account.Kind.PLATFORM_REVENUE)
+    today = datetime.now(UTC).date()
+    charge = UsageEvent.objects.filter(merchant_ref=merchant.ref).order_by("-occurred_at")[0]
+    share = UsageEvent.objects.filter(developer_ref=studio.ref, status="posted").order_by("-occurred_at")[0]
+    billing, books, usage = (reverse(f"billing:{name}") for name in ("operator", "ledger", "usage"))
+    mine, earnings = (
+        reverse("billing:merchant", args=[merchant.slug]),
+        reverse("billing:earnings", args=[studio.slug]),
+    )
+    days = f"first={today - timedelta(days=45)}&last={today - timedelta(days=40)}"
     pages = {
-        "operator's billing page": (operator, reverse("billing:operator")),
-        "ledger page": (operator, reverse("billing:ledger")),
-        "trial balance of a past day": (
-            operator,
-            f"{reverse('billing:ledger')}?day={date.today() - timedelta(days=30)}",
-        ),
+        "operator's billing page": (operator, billing),
+        "the same, a year by month": (operator, f"{billing}?period=365"),
+        "usage": (operator, usage),
+        "usage, flagged": (operator, f"{usage}?status=review"),
+        "usage of a merchant": (operator, f"{usage}?merchant={merchant.ref}"),
+        "usage of an agent": (operator, f"{usage}?developer={studio.ref}&agent=agent:a0"),
+        "one fee": (operator, reverse("billing:fee", args=[charge.pk])),
+        "flagged fees": (operator, reverse("billing:review")),
+        "invoices by age": (operator, f"{reverse('billing:invoices')}?age=31"),
+        "ledger page": (operator, books),
+        "ledger page, a kind in old days": (operator, f"{books}?kind=ppcv&{days}"),
+        "ledger page, a kind without any": (operator, f"{books}?kind=refund&{days}"),
+        "trial balance of a past day": (operator, f"{books}?day={today - timedelta(days=30)}"),
         "page of the largest account": (operator, reverse("billing:account", args=[largest.pk])),
-        "merchant's billing page": (
-            User.objects.get(email="mia@example.com"),
-            reverse("billing:merchant", args=[merchant.slug]),
-        ),
-        "developer's earnings page": (
-            User.objects.get(email="alice@example.com"),
-            reverse("billing:earnings", args=[studio.slug]),
-        ),
+        "merchant's billing page": (mia, mine),
+        "the same, agent tax alone": (mia, f"{mine}?kind=agent_tax"),
+        "merchant's charge": (mia, reverse("billing:charge", args=[merchant.slug, charge.pk])),
+        "merchant's page by agent": (mia, reverse("shopping:merchant-agents", args=[merchant.slug])),
+        "developer's earnings page": (alice, earnings),
+        "developer's share": (alice, reverse("billing:earning", args=[studio.slug, share.pk])),
     }
     for name, (person, url) in pages.items():
         client = Client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from django.db.models import QuerySet
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from agentstore.kit.tables import Read, Row, in_batches
+from billing.balances import tail_floor
 from billing.dashboard.open_items import AGES, age_of
 from billing.dashboard.spans import Span
 from billing.models import Invoice, Payout, SubjectTotal, UsageEvent
@@ -23,7 +25,8 @@ _ALL_SUBJECTS: Final = 1_000_000
 
 _MOVED: Final = f"""
 SELECT day, account_kind, journal_kind, sum(debit_micros)::bigint, sum(credit_micros)::bigint, sum(entries)::bigint
-FROM ({TOTALS}) AS t WHERE currency = %s AND day BETWEEN %s AND %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+FROM ({TOTALS}) AS t WHERE currency = %(currency)s AND day BETWEEN %(first)s AND %(last)s
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """  # noqa: S608 (only a constant is put in)
 
 Export = tuple[Sequence[str], Read]
@@ -43,7 +46,8 @@ def totals_export(span: Span, currency: str) -> Export:
 
     def rows() -> Sequence[Row]:
         with connection.cursor() as cursor:
-            cursor.execute(_MOVED, [currency, span.first, span.last])
+            given: dict[str, str | date] = {"currency": currency, "first": span.first, "last": span.last}
+            cursor.execute(_MOVED, {**given, "floor": tail_floor()})
             return [
                 (day, account, journal, _major(debits), _major(credits), entries, currency)
                 for day, account, journal, debits, credits, entries in cursor.fetchall()

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from django.db import connection
 
 from agentstore.kit.money import Money
+from billing.balances import tail_floor
 from billing.dashboard.spans import Span
 from billing.models import Account
 from billing.statement_words import WORDS
@@ -168,6 +169,7 @@ def read_income(*, currency: str, span: Span) -> Income:
         "first": span.first,
         "last": span.last,
         "kinds": _KINDS,
+        "floor": tail_floor(),
     }
     with connection.cursor() as cursor:
         cursor.execute(_MOVED, values)

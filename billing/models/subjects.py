@@ -70,3 +70,8 @@ class SubjectTotal(models.Model):
     def __str__(self) -> str:
         who = self.merchant_ref or self.developer_ref or self.agent_ref
         return f"{self.day:%Y-%m-%d} {self.role} {who} by {self.journal_kind}"
+
+    @staticmethod
+    def is_ppcv(journal_kind: str) -> bool:
+        """Whether a kind of journal is of fees for conversations; the others are of agent tax."""
+        return journal_kind in ("ppcv", "ppcv_reversal", "credit_note")

@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db import connection
 
-from billing.balances import MARK
+from billing.balances import TAIL, tail_floor
 from billing.models import SubjectTotal
 
 Role = SubjectTotal.Role
@@ -26,15 +26,16 @@ _FEES: Final = f"""
 SELECT (j.posted_at AT TIME ZONE 'UTC')::date AS day, (u.occurred_at AT TIME ZONE 'UTC')::date AS happened,
        j.kind AS journal_kind, u.currency, u.merchant_ref, u.developer_ref, u.agent_ref,
        sum(k.sign * u.amount_micros) AS fee, sum(k.sign * u.developer_share_micros) AS share, count(*) AS journals
-FROM billing_entry e JOIN billing_journal j ON j.id = e.journal_id
+FROM (SELECT journal_id FROM billing_entry WHERE leg = 1 AND %s) AS e
+JOIN billing_journal j ON j.id = e.journal_id
 JOIN (VALUES {_KINDS}) AS k(kind, sign) ON k.kind = j.kind
 JOIN billing_usageevent u ON u.journal_id = CASE WHEN j.kind IN ({_TAKEN_BACK}) THEN j.reverses_id ELSE j.id END
-WHERE e.leg = 1 AND %s GROUP BY 1, 2, 3, 4, 5, 6, 7
+GROUP BY 1, 2, 3, 4, 5, 6, 7
 """  # noqa: S608 (only constants are put in)
 
 _ROLES: Final = """
-SELECT CASE grouping(merchant_ref, developer_ref, agent_ref)
-           WHEN 3 THEN 'merchant' WHEN 5 THEN 'developer' WHEN 4 THEN 'agent' ELSE 'pair' END AS role,
+SELECT (CASE grouping(merchant_ref, developer_ref, agent_ref) WHEN 3 THEN 'merchant' WHEN 5 THEN 'developer'
+           WHEN 4 THEN 'agent' ELSE 'pair' END)::varchar AS role,
        currency, coalesce(day, happened) AS day, coalesce(merchant_ref, '') AS merchant_ref,
        coalesce(developer_ref, '') AS developer_ref, coalesce(agent_ref, '') AS agent_ref, journal_kind,
        sum(fee)::bigint AS fee_micros, sum(share)::bigint AS share_micros, sum(journals)::bigint AS journals
@@ -44,7 +45,7 @@ FROM fees GROUP BY GROUPING SETS (
 )
 """
 
-FEES_ROLLED_UP: Final = _FEES % "e.xid >= %(mark)s::xid8 AND e.xid < %(until)s::xid8"
+FEES_ROLLED_UP: Final = _FEES % "xid >= %(mark)s::xid8 AND xid < %(until)s::xid8"
 ADD_TO_SUBJECTS: Final = f"""
 INSERT INTO billing_subjecttotal AS t (role, currency, day, merchant_ref, developer_ref, agent_ref, journal_kind,
                                        fee_micros, share_micros, journals) {_ROLES}
@@ -54,7 +55,7 @@ ON CONFLICT (role, currency, day, merchant_ref, developer_ref, agent_ref, journa
 """
 
 _ALL: Final = f"""
-WITH fees AS MATERIALIZED ({_FEES % f"e.xid >= {MARK}"}), totals AS (
+WITH fees AS MATERIALIZED ({_FEES % TAIL}), totals AS (
     SELECT role, currency, day, merchant_ref, developer_ref, agent_ref, journal_kind, fee_micros, share_micros, journals
     FROM billing_subjecttotal
     UNION ALL SELECT * FROM ({_ROLES}) AS tail
@@ -122,7 +123,13 @@ def largest_subjects(
     *, role: str, currency: str, first: date, last: date, limit: int = 10
 ) -> Sequence[SubjectSum]:
     """Who brought most fees from `first` to `last`, both included, by the day of posting; "" is an unknown agent."""
-    values: dict[str, _Value] = {"currency": currency, "first": first, "last": last, "limit": limit}
+    values: dict[str, _Value] = {
+        "currency": currency,
+        "first": first,
+        "last": last,
+        "limit": limit,
+        "floor": tail_floor(),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_LARGEST[role], values)
         return [SubjectSum(*row) for row in cursor.fetchall()]
@@ -130,7 +137,13 @@ def largest_subjects(
 
 def subject_by_day(*, role: str, ref: str, currency: str, first: date, last: date) -> Sequence[SubjectDay]:
     """One merchant's, developer's or agent's fees by the day of posting and kind, oldest first."""
-    values: dict[str, _Value] = {"ref": ref, "currency": currency, "first": first, "last": last}
+    values: dict[str, _Value] = {
+        "ref": ref,
+        "currency": currency,
+        "first": first,
+        "last": last,
+        "floor": tail_floor(),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_BY_DAY[role], values)
         return [SubjectDay(*row) for row in cursor.fetchall()]
@@ -140,7 +153,13 @@ def merchant_by_agent(
     *, merchant_ref: str, currency: str, first: date, last: date
 ) -> Sequence[tuple[str, str, int, int]]:
     """Agent, kind of journal, fees in micro-units and journals: of events that happened from `first` to `last`."""
-    values: dict[str, _Value] = {"merchant": merchant_ref, "currency": currency, "first": first, "last": last}
+    values: dict[str, _Value] = {
+        "merchant": merchant_ref,
+        "currency": currency,
+        "first": first,
+        "last": last,
+        "floor": tail_floor(),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_OF_AGENTS, values)
         return [(agent, kind, micros, journals) for agent, kind, micros, journals in cursor.fetchall()]

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from agentstore.identity.services import create_organization
 from agentstore.kit.clock import now
-from billing import budgets
+from billing import budgets, posting
 from billing.metering import void_ppcv
 from billing.models import UsageEvent
 from marketplace.shopping import refunds
@@ -150,6 +150,17 @@ def test_a_fee_that_was_taken_back_does_not_count(desk, asked, headphones, budge
     void_ppcv(event_id=UsageEvent.objects.get().pk, reason="nobody was there", by="test")
     assert "Cost $0.00" in desk("merchant-agents")
     assert "Agents cost you nothing" in desk("merchant-costs")
+
+
+def test_a_posted_fee_counts_once_and_not_any_more_when_reversed(desk, asked, headphones, budget, settings):
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    claim(asked, headphones)
+    posting.post_due_events()
+    assert UsageEvent.objects.get().status == "posted"
+    assert "Cost $0.15" in desk("merchant-agents")
+    assert "$0.15 Posted" in desk("merchant-costs", agent="bargain-scout")
+    void_ppcv(event_id=UsageEvent.objects.get().pk, reason="nobody was there", by="test")
+    assert "Cost $0.00" in desk("merchant-agents", period="7")
 
 
 def test_refusals_with_what_can_be_done(desk, asked, merchant):

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, UUIDField, Value
-from django.db.models.functions import Cast, NullIf
+from django.db.models import Q, QuerySet, Sum
 
 from agentstore.identity.models import Organization
 from agentstore.kit.money import Money
-from billing.models import UsageEvent
+from billing.models import SubjectTotal, UsageEvent
 from billing.reports import explain
+from billing.rollups.subjects import merchant_by_agent
 from marketplace.publishing.models import Agent
 from marketplace.shopping.merchants.periods import Period
-from marketplace.shopping.models import Attribution, Conversation, Order, OrderLine, Refund, RefundLine
+from marketplace.shopping.models import Attribution, Order, OrderLine, Refund, RefundLine
 
 SOLD = (Order.Status.PAID, Order.Status.PART_REFUNDED, Order.Status.REFUNDED)
-_BY_AGENT: Final = """
-SELECT conversation.agent_id, fee.kind, sum(fee.amount_micros) FROM ({fees}) fee
-JOIN shopping_conversation conversation ON conversation.id = fee.conversation GROUP BY 1, 2
-"""
+_Status = UsageEvent.Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,54 +53,68 @@ class Sale:
         return self.total - self.refunded
 
 
-def charges_of(merchant: Organization, period: Period, *, agent_id: uuid.UUID | None = None) -> QuerySet[Any]:
-    """The fees that count in a period, each with the `agent_id` of its conversation, the newest first.
+def charges_of(
+    merchant: Organization, period: Period, *, agent_id: uuid.UUID | None = None
+) -> QuerySet[UsageEvent]:
+    """The fees that count in a period, the newest first.
 
     A PPCv fee that was rejected or reversed does not count. A tax that was given back does, and so does its return.
     """
-    events = _counted(merchant, period)
-    held = Conversation.objects.filter(pk=OuterRef("conversation")).order_by()
+    void = Q(kind=UsageEvent.Kind.PPCV, status__in=(_Status.REJECTED, _Status.REVERSED))
+    events = UsageEvent.objects.filter(
+        merchant_ref=merchant.ref, occurred_at__gte=period.since, occurred_at__lt=period.until,
+        currency=settings.STORE_CURRENCY,
+    )  # fmt: skip
     if agent_id is not None:
-        events = events.filter(Exists(held.filter(agent_id=agent_id)))
-    known: QuerySet[Any] = events.annotate(agent_id=Subquery(held.values("agent_id")))
-    return known.order_by("-occurred_at", "-id")
+        events = events.filter(agent_ref=f"agent:{agent_id}")
+    return events.exclude(void).order_by("-occurred_at", "-id")
 
 
 def charged_by_agent(merchant: Organization, period: Period) -> list[tuple[uuid.UUID, str, int]]:
     """What the fees of `charges_of` come to, by agent and kind, in micro-units.
 
-    One join: among a hundred thousand fees a look at each one's conversation takes seconds.
+    What is on the books is read from its totals by day, which a period is made of; only what is not is added up.
     """
-    counted = _counted(merchant, period).values("conversation", "kind", "amount_micros")
-    fees, given = counted.query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_AGENT.format(fees=fees), given)
-        return [(agent_id, kind, int(total)) for agent_id, kind, total in cursor.fetchall()]
-
-
-def _counted(merchant: Organization, period: Period) -> QuerySet[Any]:
-    void = Q(kind=UsageEvent.Kind.PPCV) & Q(
-        status__in=(UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED)
-    )
-    events = UsageEvent.objects.filter(
-        merchant_ref=merchant.ref, occurred_at__gte=period.since, occurred_at__lt=period.until,
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for agent_ref, journal_kind, micros, _ in merchant_by_agent(
+        merchant_ref=merchant.ref,
         currency=settings.STORE_CURRENCY,
-    )  # fmt: skip
-    conversation = Cast(NullIf(F("conversation_ref"), Value("")), UUIDField())
-    return events.exclude(void).annotate(conversation=conversation)
+        first=period.first_day,
+        last=period.last_day,
+    ):
+        kind = UsageEvent.Kind.PPCV if SubjectTotal.is_ppcv(journal_kind) else UsageEvent.Kind.AGENT_TAX
+        found[agent_ref, kind.value] += micros
+    waiting = charges_of(merchant, period).filter(status__in=UsageEvent.OPEN).order_by()
+    for agent_ref, kind, micros in waiting.values_list("agent_ref", "kind").annotate(Sum("amount_micros")):
+        found[agent_ref, kind] += micros
+    return [
+        (agent_id, kind, micros)
+        for (agent_ref, kind), micros in found.items()
+        if (agent_id := _agent_id(agent_ref)) is not None
+    ]
 
 
-def trace_charges(rows: Iterable[Any]) -> list[Charge]:
+def _agent_id(ref: str) -> uuid.UUID | None:
+    with suppress(ValueError):
+        return uuid.UUID(ref.removeprefix("agent:"))
+    return None
+
+
+def trace_charges(rows: Iterable[UsageEvent]) -> list[Charge]:
     """Fees of `charges_of` with what they are for; their price versions are read here."""
     rows = list(rows)
     events = UsageEvent.objects.select_related("price_version").prefetch_related("price_version__rules")
     whole = events.in_bulk([row.pk for row in rows])
-    agents = Agent.objects.in_bulk({row.agent_id for row in rows if row.agent_id})
+    agent_ids = {row.pk: _agent_id(row.agent_ref) for row in rows}
+    agents = Agent.objects.in_bulk(set(filter(None, agent_ids.values())))
     line_ids = {row.pk: _line_id(row.line_ref) for row in rows}
     lines = OrderLine.objects.select_related("order").in_bulk(set(filter(None, line_ids.values())))
     return [
         Charge(
-            whole[row.pk], agents.get(row.agent_id), explain(whole[row.pk]), lines.get(line_ids[row.pk] or 0)
+            whole[row.pk],
+            agents.get(agent_ids[row.pk] or uuid.UUID(int=0)),
+            explain(whole[row.pk]),
+            lines.get(line_ids[row.pk] or 0),
         )
         for row in rows
     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from agentstore.kit.clock import now
-from billing.periods import Month
+from billing.periods import Month, day_of, start_of
 
 LABELS: Final = {
     "7": "Last 7 days",
@@ -23,11 +23,21 @@ _USUAL: Final = "30"
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `since` on and before `until`; months are those of UTC."""
+    """From `since` on and before `until`: whole days of UTC, of which the last may be under way."""
 
     name: str
     since: datetime
     until: datetime
+
+    @property
+    def first_day(self) -> date:
+        """Its first day."""
+        return day_of(self.since)
+
+    @property
+    def last_day(self) -> date:
+        """Its last day."""
+        return day_of(self.until - timedelta(microseconds=1))
 
     @property
     def label(self) -> str:
@@ -46,4 +56,4 @@ def period_of(name: str) -> Period:
     if name == "all":
         return Period(name, datetime.min.replace(tzinfo=UTC), at)
     known = name if name in LABELS else _USUAL
-    return Period(known, at - timedelta(days=int(known)), at)
+    return Period(known, start_of(day_of(at) - timedelta(days=int(known) - 1)), at)
