@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from billing.models import Account, Entry, Journal, Payout, PayoutHold, ProcessorMovement
+from billing.models import Account, Entry, Journal, Payout, PayoutHold, ProcessorMovement, WebhookEvent
 from billing.periods import day_of, end_of, start_of
 from billing.reconciliation.findings import Difference, Findings
 from billing.reconciliation.matching import KINDS, REVERSALS, journals_of, key_of_journal
@@ -161,10 +161,13 @@ def _compare(key: str, pair: Pair, findings: Findings) -> None:
 def _lines(key: str, pair: Pair) -> Iterable[Difference]:
     there, here = pair.processor, pair.books
 
-    def line(problem: str, currency: str, expected: int | None, found: int | None) -> Difference:
+    def line(
+        problem: str, currency: str, expected: int | None, found: int | None, detail: str = ""
+    ) -> Difference:
         return Difference(
             problem,
             key,
+            detail,
             currency=currency,
             expected=expected,
             found=found,
@@ -174,7 +177,7 @@ def _lines(key: str, pair: Pair) -> Iterable[Difference]:
 
     if here.moves() == set() or there.moves() == set():
         for currency in sorted(there.moves()):
-            yield line("not_booked", currency, there.net[currency], None)
+            yield line("not_booked", currency, there.net[currency], None, _in_the_inbox(key, pair))
         for currency in sorted(here.moves()):
             yield line("not_at_processor", currency, None, here.net[currency])
         return
@@ -186,6 +189,18 @@ def _lines(key: str, pair: Pair) -> Iterable[Difference]:
         gross, booked = (side.net[currency] + side.fee[currency] for side in (there, here))
         if gross != booked:
             yield line("amount", currency, gross, booked)
+
+
+def _in_the_inbox(key: str, pair: Pair) -> str:
+    """What the inbox knows of something that is not booked: why its event waits, or that none does."""
+    ids = [pair.processor_ref, key.partition(":")[2]]
+    waits = WebhookEvent.objects.filter(handled_at=None).filter(
+        Q(payload__data__object__id__in=ids) | Q(payload__data__object__payment_intent__in=ids)
+    )
+    event = waits.order_by("-received_at").first()
+    if event is None:
+        return "no event of it waits in the inbox"
+    return f"{event.type} waits, tried {event.attempts} times. {event.last_error}"[:300].strip()
 
 
 def _in_order_until(key: str, pair: Pair) -> datetime | None:

@@ -60,7 +60,23 @@ def reconcile_due() -> int:
             done += not _run(day, told, by="reconciliation").last_error
         except UnderWay:
             continue
+        except Exception as broken:
+            # A fault on one day must not keep the others from being compared.
+            logger.exception("day not reconciled", day=str(day))
+            _note_broken(day, f"{type(broken).__name__}: {broken}")
     return done
+
+
+@transaction.atomic
+def _note_broken(day: date, error: str) -> None:
+    row = Reconciliation.objects.select_for_update().filter(day=day).first()
+    if row is not None:
+        row.last_error, row.retry_at = error[:2000], now() + _wait(row.attempts)
+        row.save(update_fields=["last_error", "retry_at"])
+
+
+def _wait(attempts: int) -> timedelta:
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(attempts, 10)))
 
 
 def _due_days(at: datetime) -> list[date]:
@@ -175,8 +191,7 @@ def _end(row: Reconciliation, found: dict[str, Findings], *, away: str, by: str)
     row.last_error, row.counts = away[:2000], row.counts | {kind: it.counts() for kind, it in found.items()}
     before = row.status
     if away:
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(row.attempts, 10)))
-        row.retry_at = now() + wait
+        row.retry_at = now() + _wait(row.attempts)
     else:
         open_ones = Incident.objects.filter(day=row.day, status=Incident.Status.OPEN).exists()
         row.status = Status.DIFFERENCES if open_ones else Status.MATCHED

@@ -12,7 +12,7 @@ from agentstore.kit.errors import Invalid
 from agentstore.kit.money import Money
 from billing import ledger, topups
 from billing.accounts import processor_clearing
-from billing.models import Incident, IncidentLine, Notice, ProcessorMovement, Reconciliation
+from billing.models import Incident, IncidentLine, Notice, ProcessorMovement, Reconciliation, WebhookEvent
 from billing.notices import send_due_notices
 from billing.processor.payments import confirm_payment, create_payment, refund_payment
 from billing.reconciliation import incidents, runs
@@ -104,6 +104,36 @@ def test_a_payment_whose_event_is_lost_is_under_way_and_then_a_difference(accoun
         *(96_800_000, None),
     )
     assert line.processor_ref.startswith("ch_")
+    assert line.detail == "no event of it waits in the inbox"
+
+
+def test_an_event_that_waits_is_named_with_its_error(account):
+    payment = buy("1", booked=False)
+    WebhookEvent.objects.create(
+        external_id="evt_1",
+        type="payment_intent.succeeded",
+        payload={"data": {"object": {"id": payment}}},
+        attempts=3,
+        last_error="AmountMismatch: another amount",
+    )
+    reconcile()
+    assert IncidentLine.objects.get().detail == (
+        "payment_intent.succeeded waits, tried 3 times. AmountMismatch: another amount"
+    )
+
+
+def test_a_fault_on_one_day_is_said_and_leaves_the_others(account, settings):
+    buy("1")
+    settings.USAGE_SOURCES = ["no.such.Source"]
+    with time_machine.travel(NOON + timedelta(days=2), tick=False):
+        assert runs.reconcile_due() == 0
+        row = Reconciliation.objects.get(day=DAY)
+        assert "no" in row.last_error
+        assert (row.status, Reconciliation.objects.count()) == ("waiting", 2)
+        settings.USAGE_SOURCES = []
+        assert runs.reconcile_due() == 0, "not before its time"
+    with time_machine.travel(NOON + timedelta(days=2, hours=1), tick=False):
+        assert runs.reconcile_due() == 2
 
 
 def test_it_resolves_itself_when_it_is_booked(account):
