@@ -44,7 +44,7 @@ SELECT made.id, 'grown:' || made.id, 'ppcv', made.id::text, (%(merchant_refs)s::
 FROM made
 """
 
-# What waits in quarantine at any time, and a year of open and paid invoices.
+# What waits in quarantine at any time.
 _HELD = """
 INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, agent_ref,
     buyer_ref, line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros,
@@ -55,14 +55,6 @@ SELECT gen_random_uuid(), 'held:' || n, 'ppcv', 'held:' || n, (%(merchant_refs)s
     175000, 'postpaid', CASE n %% 50 WHEN 0 THEN 'review' ELSE 'quarantined' END, now(), now(),
     now() + interval '1 hour'
 FROM generate_series(1, %(held)s) AS n
-"""
-_INVOICES = """
-INSERT INTO billing_invoice (id, owner_ref, currency, status, net_minor, tax_minor, credited_minor, paid_minor, number,
-    processor_ref, url, pdf_url, made_at, due_at, attempts, last_error)
-SELECT gen_random_uuid(), owner, 'USD', CASE WHEN month < 3 THEN 'open' ELSE 'paid' END, 100000, 0, 0,
-    CASE WHEN month < 3 THEN 0 ELSE 100000 END, 'A-' || owner || month, '', '', '', now() - month * interval '30 days',
-    now() - (month * 30 - 14) * interval '1 day', 0, ''
-FROM unnest(%(merchant_refs)s::text[]) AS owner, generate_series(0, 11) AS month
 """
 _BUDGET_DAYS = """
 INSERT INTO billing_budgetday (budget_id, day, spent_micros)
@@ -123,6 +115,7 @@ def _surround(
 
     from agentstore.kit.money import Money
     from billing import budgets
+    from billing.models import Invoice
     from billing.periods import Month
 
     month = Month.of(datetime.now(UTC))
@@ -138,8 +131,17 @@ def _surround(
             "held": held,
         }
         cursor.execute(_HELD, given)
-        cursor.execute(_INVOICES, given)
         cursor.execute(_BUDGET_DAYS, {"merchant": merchant})
+    at = datetime.now(UTC)
+    Invoice.objects.bulk_create(
+        Invoice(
+            owner_ref=owner, currency="USD", status="open" if month < 3 else "paid", net_minor=100_000,
+            paid_minor=0 if month < 3 else 100_000, number=f"A-{month}", made_at=at - timedelta(days=30 * month),
+            due_at=at - timedelta(days=30 * month - 14),
+        )
+        for owner in merchants
+        for month in range(12)
+    )  # fmt: skip
 
 
 def visit_pages(merchant: Organization, studio: Organization, operator: User) -> Iterator[tuple[str, float]]:

@@ -154,6 +154,13 @@ class UsageEvent(models.Model):
             models.Index(fields=["status", "id"], condition=~Q(status="posted"), name="usage_not_posted"),
             models.Index(fields=["merchant_ref", "-occurred_at"], name="usage_by_merchant"),
             models.Index(fields=["developer_ref", "-occurred_at"], name="usage_by_developer"),
+            # Lists of tax alone would look through a merchant's, or everybody's, conversations for it.
+            models.Index(
+                fields=["merchant_ref", "-occurred_at"],
+                condition=~Q(kind="ppcv"),
+                name="usage_tax_by_merchant",
+            ),
+            models.Index(fields=["kind", "-id"], condition=~Q(kind="ppcv"), name="usage_of_rare_kinds"),
             # Events lie in the order of their recording: a few kilobytes find a day among millions.
             BrinIndex(fields=["recorded_at"], autosummarize=True, name="usage_by_day"),
         ]
