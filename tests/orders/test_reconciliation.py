@@ -10,9 +10,11 @@ import time_machine
 
 from agentstore.identity.services import add_member
 from billing import budgets, funding, metering, review
-from billing.models import DunningStep, Invoice, UsageEvent
+from billing.models import DunningStep, Invoice, ProcessorMovement, UsageEvent
 from billing.periods import day_of
 from billing.reconciliation.conversation_check import check_conversations
+from billing.reconciliation.movements import read_movements
+from billing.reconciliation.processor_check import check_processor
 from marketplace.shopping import refunds
 from marketplace.shopping.conversations import delete_conversation
 from marketplace.shopping.models import Attribution, Conversation, OrderLine, Recommendation, RefundLine
@@ -193,3 +195,21 @@ def test_without_a_source_nothing_is_said(settings, budget, card):
     assert problems() != []
     settings.USAGE_SOURCES = []
     assert problems() == []
+
+
+def test_an_order_and_its_refund_are_found_at_the_processor(card, shopper, mia, processor, noon):
+    processor.standin.post("/reset")
+    pay(check_out(shopper, card, quantity=2))
+    processor.deliver()
+    line = OrderLine.objects.get()
+    refund = refunds.issue_refund(order_id=line.order_id, by=mia, reason="x", quantities={line.pk: 1})
+    refunds.send_refund(refund_id=refund.pk)
+    processor.deliver()
+    read_movements(until=datetime.now(UTC) + timedelta(days=3))
+    told = ProcessorMovement.objects.order_by("amount_minor").values_list("match_key", flat=True)
+    assert list(told) == [refund.ref, f"payment:{line.order.checkout.payment_ref}"]
+    today = day_of(datetime.now(UTC))
+    noon.shift(7 * 86_400)
+    found = [check_processor(today + timedelta(days=days)) for days in (-1, 0, 1)]
+    assert [it.lines for it in found] == [[], [], []]
+    assert sum(it.compared for it in found) == 2
