@@ -25,9 +25,9 @@ class UnreadablePhoto(Invalid):
     code = "unreadable_photo"
 
 
-def photo_url(media: Media) -> str:
-    """The store's own address of a photograph."""
-    return f"/media/{media.path}"
+def photo_url(path: str) -> str:
+    """The store's own address of a photograph, by `Media.path`."""
+    return f"/media/{path}"
 
 
 def encode_photo(source: BinaryIO) -> tuple[bytes, int, int]:

@@ -121,7 +121,7 @@ def fact(offer: Offer, *, at: datetime, low: int | None = None) -> OfferFact:
         min_age=product.min_age,
         active=offer.active and dated,
         withheld=product.status == Product.Status.WITHHELD,
-        image_url=photo_url(photos[0]) if photos else "",
+        image_url=photo_url(photos[0].path) if photos else "",
         category_path=tuple(names),
         low=Money(low, offer.currency) if list_price and low is not None else None,
     )

@@ -20,3 +20,12 @@ class Sale:
         if self.starts <= instant < self.ends:
             return self.sale_micros, self.regular_micros
         return self.regular_micros, None
+
+
+def dated_sale(
+    regular_micros: int | None, sale_micros: int | None, starts: datetime | None, ends: datetime | None
+) -> Sale | None:
+    """The sale of an offer's columns; None without one."""
+    if regular_micros is None or sale_micros is None or starts is None or ends is None:
+        return None
+    return Sale(regular_micros, sale_micros, starts, ends)

@@ -18,7 +18,7 @@ def test_a_photograph_is_public_and_kept_by_browsers(client, settings, tmp_path,
     Image.new("RGB", (900, 600), "teal").save(picture, "PNG")
     picture.seek(0)
     media = attach_photo(product=Product.objects.create(owner=merchant, title="Teapot"), source=picture)
-    answer = client.get(photo_url(media))
+    answer = client.get(photo_url(media.path))
     assert answer.status_code == 200
     assert answer["Content-Type"] == "image/webp"
     assert "immutable" in answer["Cache-Control"]

@@ -14,7 +14,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
 from marketplace.catalog.models.product import Variant
-from marketplace.catalog.sales import Sale
+from marketplace.catalog.sales import Sale, dated_sale
 
 
 class Offer(models.Model):
@@ -95,14 +95,7 @@ class Offer(models.Model):
     @property
     def sale(self) -> Sale | None:
         """Its dated sale, past or to come as well."""
-        if (
-            self.regular_micros is None
-            or self.sale_micros is None
-            or self.sale_from is None
-            or self.sale_to is None
-        ):
-            return None
-        return Sale(self.regular_micros, self.sale_micros, self.sale_from, self.sale_to)
+        return dated_sale(self.regular_micros, self.sale_micros, self.sale_from, self.sale_to)
 
     def prices_at(self, at: datetime) -> tuple[Money, Money | None]:
         """What the shopper pays for one then, and the price before the sale, None when not on sale."""

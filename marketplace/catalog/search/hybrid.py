@@ -27,8 +27,9 @@ ALL_COMPARED: Final = 4_000
 _FIRST_TEXTS: Final = 80
 _MOST_OF_TEXTS: Final = 1_000
 
-# Words are searched beside meanings: the one takes this process's core, the other PostgreSQL's.
-_beside = ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1), thread_name_prefix="search-words")
+# Words are searched beside meanings, rankings remembered beside reading: the one takes this process's core, the other
+# PostgreSQL's.
+beside = ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1), thread_name_prefix="search")
 
 
 class HybridBackend:
@@ -56,7 +57,7 @@ class HybridBackend:
         if not query.strip():
             ids, total = words.listed(after=after, limit=limit)
             return Found([Hit(number, 0.0, place=number) for number in ids], total, words.facets())
-        by_words = _beside.submit(_rank_words, words)
+        by_words = beside.submit(_rank_words, words)
         meant = candidates_by_meaning(words, query.strip())
         ranked, total, facets = by_words.result()
         fused = fuse(ranked, meant)

@@ -12,7 +12,7 @@ from marketplace.catalog.products import ProductView
 from marketplace.catalog.reading import read_products
 from marketplace.catalog.search.backend import Facet, Hit, Why
 from marketplace.catalog.search.filters import SearchFilters
-from marketplace.catalog.search.hybrid import CANDIDATES, get_backend
+from marketplace.catalog.search.hybrid import CANDIDATES, beside, get_backend
 from marketplace.catalog.search.paging import (
     Position,
     fingerprint,
@@ -88,14 +88,13 @@ def search_catalog(
     page, last, more = _take(hits, filters, limit)
     # A listing's candidates are a stretch of it: behind a full one there is another.
     more = more or (browsing and len(hits) == CANDIDATES * 2)
-    next_cursor = None
-    if more:
-        # One that was forgotten is made again, and remembered again for the pages behind.
-        ranking = "" if browsing else position.ranking if recalled else remember_ranking(found)
-        next_cursor = write_cursor(Position(last, ranking), mark=mark)
+    # One that was forgotten is made again, and remembered again for the pages behind.
+    remembered = beside.submit(remember_ranking, found) if more and not (browsing or recalled) else None
+    items = read_products(ids=[hit.product_id for hit in page], keep=filters.fits_variant)
+    ranking = remembered.result() if remembered else position.ranking
     return SearchResult(
-        items=read_products(ids=[hit.product_id for hit in page], keep=filters.fits_variant),
-        next_cursor=next_cursor,
+        items=items,
+        next_cursor=write_cursor(Position(last, ranking), mark=mark) if more else None,
         facets=found.facets,
         total=found.total,
         index_empty=found.index_empty,
