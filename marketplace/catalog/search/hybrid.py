@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from marketplace.catalog.search.backend import Facet, Found, Hit, IndexDocument, SearchBackend, Why
+from marketplace.catalog.search.backend import Found, Hit, IndexDocument, SearchBackend, Why
 from marketplace.catalog.search.dense import nearest_texts, similarities
 from marketplace.catalog.search.embedder import embed_query
 from marketplace.catalog.search.filters import SearchFilters
@@ -57,9 +57,10 @@ class HybridBackend:
         if not query.strip():
             ids, total = words.listed(after=after, limit=limit)
             return Found([Hit(number, 0.0, place=number) for number in ids], total, words.facets())
-        by_words = beside.submit(_rank_words, words)
+        counted = beside.submit(words.facets)
+        by_words = beside.submit(words.ranked, CANDIDATES)
         meant = candidates_by_meaning(words, query.strip())
-        ranked, total, facets = by_words.result()
+        ranked, total = by_words.result()
         fused = fuse(ranked, meant)
         page = fused[after : after + limit]
         terms = words.terms([one.product_id for one in page]) if explain else {}
@@ -74,14 +75,9 @@ class HybridBackend:
                 for position, one in enumerate(page, start=1)
             ],
             total=max(total, len(fused)),
-            facets=facets,
+            facets=counted.result(),
             reading=tuple(reading.text for wish in words.wishes for reading in wish) if explain else (),
         )
-
-
-def _rank_words(words: WordSearch) -> tuple[list[Worded], int, dict[str, tuple[Facet, ...]]]:
-    ranked, total = words.ranked(CANDIDATES)
-    return ranked, total, words.facets()
 
 
 def _near_enough(found: dict[int, float]) -> dict[int, float]:
