@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from agentstore.kit.money import Money
 from billing import budgets, closing, funding, ledger, metering, posting, statements, verification
+from billing.disputes import invoice_of
 from billing.errors import NoticeTooShort, RefundExceedsSale
 from billing.fraud import Rule, note_end_of_conversation
-from billing.models import DailyClose, Entry, Journal, TopUp, UsageEvent
+from billing.models import DailyClose, Entry, Invoice, Journal, Payout, TopUp, UsageEvent
 from billing.pricing import Terms, announce_prices, current_price_version, draft_prices
 from billing.processor.payments import Payment
-from billing.review import reject_event, release_event
+from billing.review import AlreadyInvoiced, reject_event, release_event
 from billing.sales import SaleLine, post_refund, post_sale
 from billing.topups import settle_top_up, start_top_up
 from tests.billing.conftest import STUDIO, TERMS, at
@@ -59,6 +60,7 @@ class Happenings(RuleBasedStateMachine):
         self.conversations: dict[str, object] = {}
         self.sold: dict[str, tuple[str, int]] = {}
         self.refunded: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
         self.paid_in: dict[str, int] = dict.fromkeys(MERCHANTS, 0)
         self.top_ups = 0
         self.most_allowed: dict[str, int] = dict.fromkeys(MERCHANTS, 0)
@@ -159,10 +161,14 @@ class Happenings(RuleBasedStateMachine):
 
         self.happen(paid)
 
-    @precondition(lambda self: self.sold)
+    def can_be_refunded(self) -> list[str]:
+        """Lines that a shopper may bring back."""
+        return sorted(self.sold)
+
+    @precondition(lambda self: self.can_be_refunded())
     @rule(data=st.data())
     def refund(self, data: st.DataObject) -> None:
-        line = data.draw(st.sampled_from(sorted(self.sold)))
+        line = data.draw(st.sampled_from(self.can_be_refunded()))
         merchant, amount = self.sold[line]
         before = self.refunded.get(line, 0)
         part = usd(data.draw(st.integers(1, amount)))
@@ -179,17 +185,19 @@ class Happenings(RuleBasedStateMachine):
         self.happen(refunded)
         self.refunded[line] = before + part.micros
 
-    @rule(data=st.data(), decision=st.sampled_from(["void", "release", "reject"]))
+    @rule(data=st.data(), decision=st.sampled_from(["release", "reject"]))
     def decide(self, data: st.DataObject, decision: str) -> None:
         events = UsageEvent.objects.filter(kind="ppcv").exclude(status__in=["rejected", "reversed"])
         ids = list(events.order_by("idempotency_key").values_list("pk", flat=True))
         if not ids:
             return
         event_id = data.draw(st.sampled_from(range(len(ids))).map(ids.__getitem__))
-        if decision == "void":
-            self.happen(lambda: metering.void_ppcv(event_id=event_id, reason="fraud", by="test"))
-        elif decision == "release":
+        event = UsageEvent.objects.select_related("journal").get(pk=event_id)
+        if decision == "release":
             release_event(event_id=event_id, reason="fine", by="test")
+        elif event.status == "posted" and invoice_of(event) is not None:
+            with pytest.raises(AlreadyInvoiced):
+                reject_event(event_id=event_id, reason="fraud", by="test")
         else:
             self.happen(lambda: reject_event(event_id=event_id, reason="fraud", by="test"))
 
@@ -240,9 +248,9 @@ class Happenings(RuleBasedStateMachine):
         assert state_of_the_books() == before
 
     def earned(self, merchant: str) -> int:
-        """What a merchant's sales brought, less refunds."""
+        """What a merchant's sales brought, less refunds and what banks gave back to shoppers."""
         return sum(
-            amount - self.refunded.get(line, 0)
+            amount - self.refunded.get(line, 0) - self.lost.get(line, 0)
             for line, (who, amount) in self.sold.items()
             if who == merchant
         )
@@ -255,11 +263,13 @@ def assert_whole() -> None:
 
 
 def state_of_the_books() -> tuple[object, ...]:
-    """What a replay must leave as it is: journals, entries, events by status, holds."""
+    """What a replay must leave as it is: journals, entries, events, top-ups, invoices and payouts by status."""
     return (
         Journal.objects.count(),
         Entry.objects.aggregate(Sum("amount"), Sum("leg")),
         sorted(UsageEvent.objects.values_list("idempotency_key", "status", "amount_micros")),
         sorted(TopUp.objects.values_list("pk", "status")),
+        sorted(Invoice.objects.values_list("pk", "status", "paid_minor")),
+        sorted(Payout.objects.values_list("pk", "status")),
         [(line.kind, line.debit, line.credit) for line in ledger.trial_balance()],
     )
