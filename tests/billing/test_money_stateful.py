@@ -38,7 +38,6 @@ from tests.billing.machine_settling import Settlements, credited, owed_by_invoic
 from tests.billing.standin import StandIn
 
 OPEN = ["quarantined", "review", "rated"]
-PAID_FROM = ["merchant_receivable", "merchant_prepaid"]
 EARNED = ["ppcv", "ppcv_reversal", "agent_tax", "tax_reversal"]
 
 
@@ -109,7 +108,9 @@ class MoneyMachine(Settlements):
         if last is None:
             return
         lines = StatementLine.objects.filter(statement__owner_ref__in=[*MERCHANTS, STUDIO])
-        fees = lines.filter(kind__in=["ppcv", "ppcv_reversal"], account_kind__in=PAID_FROM)
+        fees = lines.filter(kind__in=["ppcv", "ppcv_reversal"])
+        owed = total(fees.filter(account_kind="merchant_receivable"), "exact_micros")
+        taken = total(fees.filter(account_kind="merchant_prepaid"), "exact_micros")
         shares = lines.filter(account_kind="developer_pending", kind__in=EARNED)
         on_one = {"journal__xid__lt": last.mark, "journal__occurred_at__lt": last.ends_at}
         events = UsageEvent.objects.filter(**on_one)
@@ -118,7 +119,7 @@ class MoneyMachine(Settlements):
         ).values("reverses")
         back = UsageEvent.objects.filter(journal__in=taken_back)
         ppcv = events.filter(kind="ppcv")
-        assert total(fees, "exact_micros") == total(ppcv) - total(back)
+        assert owed - taken == total(ppcv) - total(back)
         assert total(shares, "exact_micros") == total(events, "developer_share_micros") - total(
             back, "developer_share_micros"
         )
@@ -183,7 +184,7 @@ def developers_own() -> int:
     return -sum(ledger.balance(key(STUDIO, "USD")).micros for key in keys)
 
 
-def live(standin: StandIn, *, examples: int, steps: int) -> None:
+def live(standin: StandIn, *, examples: int, steps: int, always_the_same: bool = False) -> None:
     Settlements.standin = standin
     run_state_machine_as_test(
         MoneyMachine,
@@ -191,6 +192,7 @@ def live(standin: StandIn, *, examples: int, steps: int) -> None:
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
+            derandomize=always_the_same,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -198,7 +200,8 @@ def live(standin: StandIn, *, examples: int, steps: int) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_money_is_conserved_whatever_happens(standin):
-    live(standin, examples=4, steps=20)
+    # The long run is for new histories: a failure here is a change's, not chance.
+    live(standin, examples=6, steps=20, always_the_same=True)
 
 
 @pytest.mark.soak
