@@ -5,6 +5,7 @@ developers who are paid. The processor is its stand-in.
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import ClassVar
 
 from django.db.models import QuerySet, Sum
@@ -176,10 +177,7 @@ class Settlements(Happenings):
         self.standin.post("/clock", advance=3 * 86_400)
         for payout in Payout.objects.filter(status="sent"):
             told = transfers.retrieve_payout(payout_id=payout.processor_ref, account_id=account)
-            payout_id = payout.pk
-            self.happen(
-                lambda told=told, payout_id=payout_id: payouts.settle_payout(payout_id=payout_id, told=told)
-            )
+            self.happen(functools.partial(payouts.settle_payout, payout_id=payout.pk, told=told))
         payouts.send_prepared()
 
     def names_another_bank(self) -> None:
