@@ -78,6 +78,15 @@ def standin(standin_process, settings):
     return standin_process
 
 
+@pytest.fixture
+def blank_standin(standin):
+    """The stand-in with nothing on it; left so, and at the time that it is, for whoever uses it next."""
+    standin.post("/reset")
+    yield standin
+    standin.post("/reset")
+    standin.move_to(datetime.now(UTC))
+
+
 KEY = os.environ.get("STRIPE_TEST_KEY", "")
 
 

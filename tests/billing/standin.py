@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,10 @@ class StandIn:
     def post(self, path: str, **form: Any) -> Any:
         """What has no counterpart in Stripe: the clock, the bank's page, sending an event again."""
         return httpx.post(f"{self.base}/_standin{path}", data=form, timeout=5).json()
+
+    def move_to(self, at: datetime) -> None:
+        """Put its clock to an instant, past or to come."""
+        self.post("/clock", advance=int(at.timestamp()) - self.post("/clock", advance=0)["now"])
 
     def get(self, path: str, **query: Any) -> Any:
         """A page of the stand-in's own, as a person opens it."""

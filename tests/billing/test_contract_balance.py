@@ -43,10 +43,9 @@ def test_the_balance_is_the_sum_of_its_transactions(standin, reference):
     assert balance.read_balance()["USD"].micros == sums
 
 
-def test_transactions_by_time(standin, reference):
-    standin.post("/reset")
+def test_transactions_by_time(blank_standin, reference):
     pay(f"{reference}-1")
-    standin.post("/clock", advance=3600)
+    blank_standin.post("/clock", advance=3600)
     second = pay(f"{reference}-2")
     at = client().v1.charges.retrieve(second.charge_id).created
     since = datetime.fromtimestamp(at, UTC)
@@ -61,8 +60,7 @@ def test_transactions_by_time(standin, reference):
     assert listed({"payout": "po_none"}).data == []
 
 
-def test_pages_in_both_directions(standin, reference, monkeypatch):
-    standin.post("/reset")
+def test_pages_in_both_directions(blank_standin, reference, monkeypatch):
     for number in range(5):
         pay(f"{reference}-{number}")
     monkeypatch.setattr(balance, "_PAGE", 2)
@@ -91,8 +89,7 @@ def test_what_stripe_refuses(processor, reference, wrong: Any):
         client().v1.balance_transactions.list(wrong)
 
 
-def test_disputes_and_transfers_name_themselves(standin, reference):
-    standin.post("/reset")
+def test_disputes_and_transfers_name_themselves(blank_standin, reference):
     payment = pay(reference, card="pm_card_createDispute")
     dispute = client().v1.disputes.list({"payment_intent": payment.id}).data[0]
     disputes.answer_dispute(dispute_id=dispute.id, text="winning_evidence")
@@ -103,7 +100,7 @@ def test_disputes_and_transfers_name_themselves(standin, reference):
     assert categories == ["dispute_reversal", "dispute"]
     pay(f"{reference}-2")
     account = connect.create_account(reference=reference, country="US", email="a@example.com").id
-    standin.post(f"/accounts/{account}/onboard")
+    blank_standin.post(f"/accounts/{account}/onboard")
     sent = transfers.send_transfer(reference=f"payout:{reference}", account_id=account, amount=usd("20"))
     transfers.reverse_transfer(transfer_id=sent.id, reference=f"payout:{reference}")
     returned, moved = all_of()[:2]

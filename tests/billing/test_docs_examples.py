@@ -25,8 +25,8 @@ def test_the_example_with_months_is_true(page, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_example_with_the_processor_is_true(standin):
-    execute("reconciliation", standin=standin)
+def test_the_example_with_the_processor_is_true(blank_standin):
+    execute("reconciliation", standin=blank_standin)
 
 
 @pytest.mark.parametrize("page", ["ledger", "pricing", "metering", "closing", "margin", "forecast"])

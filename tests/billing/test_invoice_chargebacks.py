@@ -24,7 +24,6 @@ from tests.billing.conftest import STUDIO, usd
 from tests.billing.inbox import deliver_events
 from tests.billing.months import bill_to, close, conversations, day, issued
 from tests.billing.standin import SECRET
-from tests.billing.test_reconciliation import move_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,16 +39,15 @@ def merchant_ref(settings) -> str:
 
 
 @pytest.fixture
-def invoice(standin, prices, merchant_ref) -> Invoice:
+def invoice(blank_standin, prices, merchant_ref) -> Invoice:
     """October's, $1.19 with tax, paid on 5 November by a card whose bank takes it back at once."""
-    standin.post("/reset")
-    move_to(standin, day(11, 5))
+    blank_standin.move_to(day(11, 5))
     conversations(prices, merchant_ref, at=day(10, 20), categories=["electronics"] * 4)
     bill_to(merchant_ref)
     close(11)
     with time_machine.travel(day(11, 5), tick=False):
         made = issued(merchant_ref)
-    standin.get(f"/invoices/{made.processor_ref}/pay", payment_method="pm_card_createDispute")
+    blank_standin.get(f"/invoices/{made.processor_ref}/pay", payment_method="pm_card_createDispute")
     return made
 
 

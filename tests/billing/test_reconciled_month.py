@@ -20,7 +20,6 @@ from tests.billing.conftest import MERCHANT, usd
 from tests.billing.inbox import deliver_events
 from tests.billing.months import bill_to, close, conversations, day, issued
 from tests.billing.standin import SECRET
-from tests.billing.test_reconciliation import move_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,19 +30,18 @@ def studio_ref() -> str:
 
 
 @pytest.fixture
-def account(standin, settings, studio_ref) -> PayoutAccount:
+def account(blank_standin, settings, studio_ref) -> PayoutAccount:
     """The store's account with nothing on it, and a studio's."""
     settings.STRIPE_WEBHOOK_SECRET = SECRET
     settings.PPCV_QUARANTINE_SECONDS = 0
     settings.PAYOUT_MINIMUM_MINOR = 100
     settings.USAGE_SOURCES = []
-    standin.post("/reset")
-    move_to(standin, day(10, 20))
+    blank_standin.move_to(day(10, 20))
     payout_accounts.choose_country(owner_ref=studio_ref, country="US")
     link = payout_accounts.start_onboarding(
         owner_ref=studio_ref, email="a@example.com", return_url="https://x.test", refresh_url="https://x.test"
     )
-    standin.open(link)
+    blank_standin.open(link)
     found = payout_accounts.refresh_account(owner_ref=studio_ref)
     assert found is not None
     return found
@@ -86,7 +84,7 @@ def test_a_month_with_everything(account, standin, prices, studio_ref):
         topups.try_card(top_up_id=top_up.pk, payment_method="pm_card_visa")
         earn(prices, studio_ref, "line:1.0")
         earn(prices, studio_ref, "line:2.0")
-    move_to(standin, day(10, 21))
+    standin.move_to(day(10, 21))
     with time_machine.travel(day(10, 21), tick=False):
         refund_payment(payment_id=payment, amount=usd("30"), reference="refund:1")
         post_refund(
@@ -96,7 +94,7 @@ def test_a_month_with_everything(account, standin, prices, studio_ref):
         taken = create_payment(reference=f"topup:{disputed.pk}", amount=usd("70"))
         confirm_payment(payment_id=taken.id, payment_method="pm_card_createDispute")
         deliver_events(only="charge.dispute")
-    move_to(standin, day(10, 25))
+    standin.move_to(day(10, 25))
     with time_machine.travel(day(10, 25), tick=False):
         dispute = client().v1.disputes.list({"payment_intent": taken.id}).data[0]
         answer_dispute(dispute_id=dispute.id, text="winning_evidence")
@@ -105,7 +103,7 @@ def test_a_month_with_everything(account, standin, prices, studio_ref):
         assert payouts.prepare_due() == 1
         assert payouts.send_prepared() == 1
     bill_to(MERCHANT)
-    move_to(standin, day(11, 4))
+    standin.move_to(day(11, 4))
     close(11)
     with time_machine.travel(day(11, 4), tick=False):
         invoice = issued(MERCHANT)
@@ -147,7 +145,7 @@ def test_a_prepared_payout_is_under_way_and_a_held_one_stays_so(account, standin
     line = Incident.objects.get().lines.get()
     assert (line.problem, line.found_micros) == ("not_at_processor", -5_670_000)
     assert line.reference == f"payout:{Payout.objects.get().pk}"
-    move_to(standin, day(10, 30))
+    standin.move_to(day(10, 30))
     with time_machine.travel(day(10, 30), tick=False):
         assert payouts.send_prepared() == 1
     reconcile_until(date(2026, 11, 1))
@@ -162,7 +160,7 @@ def test_a_payout_that_came_back_is_matched_with_its_way_back(account, standin, 
         payouts.prepare_due()
         standin.post(f"/accounts/{account.processor_ref}/bank", outcome="fails")
         payouts.send_prepared()
-    move_to(standin, day(10, 23))
+    standin.move_to(day(10, 23))
     with time_machine.travel(day(10, 23), tick=False):
         deliver_events(account=account.processor_ref, only="payout.failed")
         payouts.send_prepared()
@@ -175,7 +173,7 @@ def test_a_payout_that_came_back_is_matched_with_its_way_back(account, standin, 
 def test_an_invoice_that_was_paid_elsewhere_is_a_difference(account, standin, prices):
     conversations(prices, MERCHANT, at=day(10, 20), categories=["electronics"] * 4)
     bill_to(MERCHANT)
-    move_to(standin, day(11, 4))
+    standin.move_to(day(11, 4))
     close(11)
     with time_machine.travel(day(11, 4), tick=False):
         invoice = issued(MERCHANT)

@@ -28,16 +28,10 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def account(standin):
+def account(blank_standin):
     """The processor's side with nothing on it, at noon of the day."""
-    standin.post("/reset")
-    move_to(standin, NOON)
-    return standin
-
-
-def move_to(standin, at: datetime) -> None:
-    now = standin.post("/clock", advance=0)["now"]
-    standin.post("/clock", advance=int(at.timestamp()) - now)
+    blank_standin.move_to(NOON)
+    return blank_standin
 
 
 def buy(order: str, amount: str = "100", *, booked: bool = True) -> str:
