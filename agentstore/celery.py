@@ -18,6 +18,7 @@ BEAT = [
     ("sandbox.tasks.watch_hosts", 5),
     ("marketplace.shopping.tasks.reap_turns", 5),
     ("marketplace.shopping.tasks.expire_checkouts", 60),
+    ("marketplace.shopping.tasks.wake_platforms", 5),
     ("marketplace.catalog.tasks.index_outbox", 2),
     ("marketplace.catalog.tasks.index_forget", 86_400),
     ("marketplace.catalog.tasks.resume_imports", 60),

@@ -21,6 +21,7 @@ class Server(ThreadingHTTPServer):
         super().__init__((address, 0), Handler)
         self.answers: dict[str, Callable[[Handler], None]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.posted: list[tuple[str, dict[str, str], bytes]] = []
         self.stop = threading.Event()
 
     def url(self, path: str, host: str = "") -> str:
@@ -32,6 +33,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append((self.path, dict(self.headers)))
+        self.server.answers[self.path](self)
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.posted.append((self.path, dict(self.headers), content))
         self.server.answers[self.path](self)
 
     def log_message(self, *args: object) -> None:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import BinaryIO, Final
 
 import httpcore
@@ -180,5 +181,6 @@ def _read(target: httpx.URL, response: httpcore.Response, *, into: BinaryIO, spe
     )
 
 
+@cache
 def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)

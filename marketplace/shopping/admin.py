@@ -1,19 +1,22 @@
-"""Shopping in the administration: the platforms whose signatures are believed."""
+"""Shopping in the administration: platforms, what their profiles say, and what they are told of their orders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from agentstore.identity.models import User
 from agentstore.kit.errors import Invalid
-from marketplace.shopping.models import UcpPlatform
+from marketplace.shopping.models import UcpOrderEvent, UcpOrderEventChange, UcpPlatform, UcpProfile
 from marketplace.shopping.ucp.callers import require_https
 from marketplace.shopping.ucp.platforms import check_keys, register_platform
+from marketplace.shopping.ucp.webhooks import AlreadyDelivered, send_again
 
 T = TypeVar("T")
 
@@ -59,3 +62,71 @@ class UcpPlatformAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def save_model(self, request: HttpRequest, obj: UcpPlatform, form: Any, change: bool) -> None:
         """Through the service, as everywhere."""
         obj.pk = register_platform(profile=obj.profile, keys=obj.keys, must_sign=obj.must_sign).pk
+
+
+class _Kept(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Lists and shows; adds, changes and deletes nothing."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+@admin.register(UcpProfile)
+class UcpProfileAdmin(_Kept):
+    """What platforms say of themselves, as fetched."""
+
+    list_display = ("profile", "version", "webhook_url", "fetched_at", "fresh_until")
+    search_fields = ("profile",)
+
+
+class ChangeInline(admin.TabularInline):  # type: ignore[type-arg]  # not generic when it runs
+    """How an event came to its status."""
+
+    model = UcpOrderEventChange
+    extra = 0
+    can_delete = False
+    readonly_fields = ("at", "from_status", "to_status", "reason", "by")
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """Nobody."""
+        return False
+
+
+@admin.register(UcpOrderEvent)
+class UcpOrderEventAdmin(_Kept):
+    """Orders' events for platforms: what was taken, what waits and why, what was given up."""
+
+    list_display = ("order", "kind", "platform", "status", "attempts", "last_error", "at", "due_at")
+    list_filter = ("status", "kind")
+    list_select_related = ("order",)
+    search_fields = ("platform", "order__number", "=event_id")
+    exclude = ("body",)  # holds a name and an address
+    inlines = (ChangeInline,)
+    actions = ("send_again",)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Operators who may change events; they are shown to others."""
+        return request.user.has_perm("shopping.change_ucporderevent")
+
+    @admin.action(description="Send again", permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[UcpOrderEvent]) -> None:
+        """Those that were not delivered."""
+        sent = 0
+        for event_id in queryset.values_list("event_id", flat=True):
+            try:
+                send_again(event_id=event_id, by=cast(User, request.user))
+            except AlreadyDelivered:
+                continue
+            sent += 1
+        self.message_user(request, f"{sent} will be sent again at once.", messages.SUCCESS)

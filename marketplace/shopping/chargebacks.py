@@ -13,7 +13,8 @@ from billing.models import WebhookEvent
 from billing.processor.disputes import ProcessorDispute, retrieve_dispute
 from billing.sales import SaleLine
 from marketplace.ranking.conversions import reverse_conversion
-from marketplace.shopping.models import Checkout, OrderLine, Refund, RefundLine
+from marketplace.shopping.models import Checkout, OrderDispute, OrderLine, Refund, RefundLine, UcpOrderEvent
+from marketplace.shopping.order_events import note_change
 
 
 def dispute_now(event_id: int) -> ProcessorDispute | None:
@@ -39,6 +40,27 @@ def settle_dispute(dispute: ProcessorDispute, *, checkout_id: uuid.UUID) -> None
         chargebacks.post_won(dispute_ref=dispute.id, amount=dispute.amount)
     if dispute.lost:
         _lose(dispute, checkout)
+    if dispute.withdrawn.micros or won or dispute.lost:
+        _note_parts(dispute, checkout)
+
+
+def _note_parts(dispute: ProcessorDispute, checkout: Checkout) -> None:
+    """Keep what a dispute is to each order, and have platforms told; its amount is shared out once."""
+    status = OrderDispute.Status.WON if dispute.status == "won" else OrderDispute.Status.OPEN
+    status = OrderDispute.Status.LOST if dispute.lost else status
+    orders = list(checkout.orders.select_for_update().prefetch_related("lines").order_by("pk"))
+    kept = [sum(_kept(line) for line in order.lines.all()) for order in orders]
+    for order, part in zip(orders, share_out(dispute.amount.micros, kept), strict=True):
+        known = OrderDispute.objects.filter(order=order, processor_ref=dispute.id)
+        if not part and not known.exists():
+            continue  # its money went back before
+        noted, new = OrderDispute.objects.get_or_create(
+            order=order, processor_ref=dispute.id, defaults={"status": status, "amount_micros": part}
+        )
+        if new or noted.status != status:
+            noted.status = status
+            noted.save(update_fields=["status"])
+            note_change(order, UcpOrderEvent.Kind.DISPUTE)
 
 
 def _lose(dispute: ProcessorDispute, checkout: Checkout) -> None:

@@ -10,7 +10,8 @@ from django.db.models import Prefetch, QuerySet
 
 from agentstore.identity.models import Organization, User
 from agentstore.kit.errors import NotFound
-from marketplace.shopping.models import Order, OrderLine, OrderStatusChange
+from marketplace.shopping.models import Order, OrderLine, OrderStatusChange, UcpOrderEvent
+from marketplace.shopping.order_events import note_change
 
 # Crockford's base 32: nothing that a person could misread aloud.
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -31,6 +32,8 @@ def move_order(order: Order, *, to: str, by: User | None, reason: str) -> None:
     )
     order.status = to
     order.save(update_fields=["status", "paid_at"])
+    if to == Order.Status.PAID:
+        note_change(order, UcpOrderEvent.Kind.CREATED)
 
 
 def orders_of(user: User) -> QuerySet[Order]:

@@ -22,7 +22,15 @@ from agentstore.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from agentstore.kit.money import Money
 from billing.processor.errors import ProcessorRefused
 from billing.processor.payments import refund_payment
-from marketplace.shopping.models import Order, OrderLine, Refund, RefundLine, RefundStatusChange
+from marketplace.shopping.models import (
+    Order,
+    OrderLine,
+    Refund,
+    RefundLine,
+    RefundStatusChange,
+    UcpOrderEvent,
+)
+from marketplace.shopping.order_events import note_change
 from marketplace.shopping.orders import REFUNDABLE
 
 logger = structlog.get_logger(__name__)
@@ -165,6 +173,7 @@ def move_refund(refund: Refund, *, to: str, by: User | None, reason: str) -> Non
     )
     refund.status = to
     refund.save(update_fields=["status", "done_at"])
+    note_change(refund.order, UcpOrderEvent.Kind.REFUND)
 
 
 def _new_refund(
@@ -204,6 +213,7 @@ def _new_refund(
         for pk, quantity in wanted.items()
     )
     RefundStatusChange.objects.create(refund=refund, to_status=status, by=by, reason=refund.reason)
+    note_change(order, UcpOrderEvent.Kind.REFUND)
     return refund
 
 

@@ -9,16 +9,21 @@ import json
 import re
 import subprocess
 import sys
+import threading
+from datetime import timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.db import connection
 
+from agentstore.kit.clock import now
 from marketplace.catalog.search import search_catalog
 from marketplace.catalog.ucp.versions import APRIL, AUGUST
-from marketplace.shopping.models import UcpPlatform
+from marketplace.shopping.models import UcpOrderEvent, UcpPlatform
+from marketplace.shopping.ucp import webhooks
 from tests.ucp.profiles import document, telling
 from tests.ucp.test_signatures import base64url, jwk
 from tests.ucp.world import ADDRESS, card
@@ -89,6 +94,7 @@ def configuration(goods, more_goods, servers):
             "malformed_profile_url": outside.url("/broken"),
             "unreachable_profile_url": outside.url("/away"),
         },
+        "webhooks": {"simulate": True, "signed": True, "retries": True},
         "signature": {
             "responses": True,
             "request_private_jwk": private["platform-1"],
@@ -98,8 +104,28 @@ def configuration(goods, more_goods, servers):
     }
 
 
+@pytest.fixture
+def sending(web, monkeypatch):
+    """What the workers do meanwhile: events are sent as they come due, and soon again."""
+    monkeypatch.setattr(webhooks, "_FIRST_RETRY", timedelta(seconds=0.2))
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            due = UcpOrderEvent.objects.filter(status="pending", due_at__lte=now()).order_by()
+            for platform in due.values_list("platform", flat=True).distinct():
+                webhooks.tell_platform(platform=platform)
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
 @pytest.mark.parametrize("version", [APRIL, AUGUST])
-def test_every_check_passes_or_has_a_reason(web, configuration, index, processor, tmp_path, version):
+def test_every_check_passes_or_has_a_reason(web, configuration, index, processor, sending, tmp_path, version):
     index()
     found = search_catalog(query=configuration["catalog"]["paginated_query"])
     assert 10 < found.total < 20

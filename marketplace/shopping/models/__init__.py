@@ -14,12 +14,14 @@ from marketplace.shopping.models.order import (
     Checkout,
     CheckoutStatusChange,
     Order,
+    OrderDispute,
     OrderLine,
     OrderStatusChange,
     Refund,
     RefundLine,
     RefundStatusChange,
 )
+from marketplace.shopping.models.order_event import UcpOrderEvent, UcpOrderEventChange
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
 from marketplace.shopping.models.ucp import UcpCart, UcpCheckout, UcpCheckoutChange, UcpPlatform, UcpReply
@@ -38,6 +40,7 @@ __all__ = [
     "NegotiationRule",
     "NegotiationRuleChange",
     "Order",
+    "OrderDispute",
     "OrderLine",
     "OrderStatusChange",
     "Recommendation",
@@ -50,6 +53,8 @@ __all__ = [
     "UcpCart",
     "UcpCheckout",
     "UcpCheckoutChange",
+    "UcpOrderEvent",
+    "UcpOrderEventChange",
     "UcpPlatform",
     "UcpProfile",
     "UcpReply",

@@ -263,3 +263,27 @@ class RefundLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount_micros} of line {self.line_id}"
+
+
+class OrderDispute(models.Model):
+    """The part of one order in a payment that the shopper's bank takes back."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Not decided"
+        LOST = "lost", "Lost"
+        WON = "won", "Won"
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="disputes")
+    processor_ref = models.CharField(max_length=80, help_text="the processor's dispute")
+    status = models.CharField(max_length=4, choices=Status.choices, default=Status.OPEN)
+    amount_micros = models.BigIntegerField(help_text="this order's part")
+    opened_at = models.DateTimeField(default=now)
+
+    class Meta:
+        ordering = ["opened_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "processor_ref"], name="one_dispute_part_per_order")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.processor_ref} of {self.order_id}"

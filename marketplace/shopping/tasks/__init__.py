@@ -7,6 +7,8 @@ from marketplace.shopping.tasks.orders import (
     refresh_ucp_profile,
     send_refund,
     settle_payment_event,
+    tell_platform,
+    wake_platforms,
 )
 
 __all__ = [
@@ -17,4 +19,6 @@ __all__ = [
     "rehearse_submission",
     "send_refund",
     "settle_payment_event",
+    "tell_platform",
+    "wake_platforms",
 ]

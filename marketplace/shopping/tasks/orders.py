@@ -9,7 +9,7 @@ from celery import shared_task
 from agentstore.kit.errors import StoreError
 from billing.processor.errors import ProcessorUnavailable
 from marketplace.shopping import checkouts, refunds, settlement
-from marketplace.shopping.ucp import confirming, discovery, settling
+from marketplace.shopping.ucp import confirming, discovery, settling, webhooks
 from marketplace.shopping.ucp.forgetting import forget_abandoned
 
 
@@ -52,3 +52,15 @@ def refresh_ucp_profile(platform: str) -> None:
         discovery.refresh_profile(platform)
     except StoreError:
         return
+
+
+@shared_task(name="marketplace.shopping.tasks.tell_platform")
+def tell_platform(platform: str) -> None:
+    """Send a platform its orders' events that are due."""
+    webhooks.tell_platform(platform=platform)
+
+
+@shared_task(name="marketplace.shopping.tasks.wake_platforms")
+def wake_platforms() -> None:
+    """Find platforms with events that are due, also those whose tasks got lost."""
+    webhooks.wake_platforms()

@@ -9,6 +9,7 @@ from agentstore.kit.clock import now
 from marketplace.shopping.models import UcpCart, UcpCheckout
 from marketplace.shopping.ucp.discovery import forget_profiles
 from marketplace.shopping.ucp.replies import forget_replies
+from marketplace.shopping.ucp.webhooks import forget_events
 
 # An address that nobody bought with is not kept longer than this after its checkout expired.
 _GRACE: Final = timedelta(hours=24)
@@ -23,4 +24,4 @@ def forget_abandoned() -> int:
         .delete()
     )
     carts, _ = UcpCart.objects.filter(expires_at__lt=until).delete()
-    return checkouts + carts + forget_replies() + forget_profiles()
+    return checkouts + carts + forget_replies() + forget_profiles() + forget_events()

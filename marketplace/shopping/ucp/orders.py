@@ -5,16 +5,18 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 
 from agentstore.kit.errors import NotFound
 from agentstore.kit.money import Money
-from marketplace.shopping.models import Order, Refund, UcpCheckout
+from marketplace.shopping.models import Order, OrderDispute, Refund, UcpCheckout
 from marketplace.shopping.ucp.answers import ORDER, Answer, Json, ucp, with_found
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.shown import order_line, permalink
 
 _ADJUSTMENT = {Refund.Status.DONE: "completed", Refund.Status.FAILED: "failed"}
+# As the shopper asked for it: one that is won for the store came to nothing.
+_DISPUTED = {OrderDispute.Status.LOST: "completed", OrderDispute.Status.WON: "failed"}
 
 
 def get_order(caller: Caller, request: Json, order_id: str) -> Answer:
@@ -31,15 +33,24 @@ def _find(caller: Caller, order_id: str) -> Order:
         number = uuid.UUID(order_id)
     except ValueError as broken:
         raise NotFound(f"There is no order {order_id!r:.60}.") from broken
-    refunds = Refund.objects.exclude(status=Refund.Status.DECLINED).prefetch_related("lines")
-    orders = Order.objects.exclude(status=Order.Status.PENDING).select_related("merchant", "checkout__ucp")
-    found = orders.prefetch_related("lines", Prefetch("refunds", refunds)).filter(pk=number).first()
+    found = _whole().exclude(status=Order.Status.PENDING).filter(pk=number).first()
     # A purchase without a platform's checkout is a person's own: no platform reads it.
     made = UcpCheckout.objects.filter(purchase_id=found.checkout_id).first() if found else None
     if found is None or made is None:
         raise NotFound(f"There is no order {order_id!r:.60}.")
     caller.own(UcpCheckout.objects.all(), made.pk)
     return found
+
+
+def load_order(order_id: uuid.UUID) -> Order:
+    """An order with all that order_object reads."""
+    return _whole().get(pk=order_id)
+
+
+def _whole() -> QuerySet[Order]:
+    refunds = Refund.objects.exclude(status=Refund.Status.DECLINED).prefetch_related("lines")
+    orders = Order.objects.select_related("merchant", "checkout__ucp")
+    return orders.prefetch_related("lines", "disputes", Prefetch("refunds", refunds))
 
 
 def order_object(order: Order, *, private: bool) -> Json:
@@ -72,7 +83,10 @@ def order_object(order: Order, *, private: bool) -> Json:
             {"type": "total", "amount": total},
         ],
         "fulfillment": {"expectations": [_expectation(order, private=private)], "events": []},
-        "adjustments": [_adjustment(refund) for refund in order.refunds.all()],
+        "adjustments": [
+            *(_adjustment(refund) for refund in order.refunds.all()),
+            *(_disputed(dispute, order) for dispute in order.disputes.all()),
+        ],
     }
 
 
@@ -116,4 +130,15 @@ def _adjustment(refund: Refund) -> Json:
             {"id": f"line_{part.line_id}", "quantity": -part.quantity} for part in refund.lines.all()
         ],
         "totals": [{"type": "total", "amount": -Money(refund.amount_micros, refund.order.currency).minor}],
+    }
+
+
+def _disputed(dispute: OrderDispute, order: Order) -> Json:
+    """What the shopper's bank takes back, of this order."""
+    return {
+        "id": f"dispute_{dispute.pk}",
+        "type": "dispute",
+        "occurred_at": dispute.opened_at.isoformat(),
+        "status": _DISPUTED.get(OrderDispute.Status(dispute.status), "pending"),
+        "totals": [{"type": "total", "amount": -Money(dispute.amount_micros, order.currency).minor}],
     }
