@@ -66,6 +66,7 @@ def go_away(handler):
 @pytest.mark.parametrize("behaviour", [hang, drip, go_away])
 def test_a_platform_that_is_away_holds_nobody_up_for_long(receiver, goods, servers, monkeypatch, behaviour):
     monkeypatch.setattr(webhooks, "_BOUNDS", Bounds(max_bytes=1000, seconds=0.3))
+    monkeypatch.setattr(webhooks, "_FIRST_RETRY", timedelta(hours=1))
     servers[0].answers[HOOK] = behaviour
     for _ in range(3):
         buy(receiver, goods.kettle)
@@ -73,6 +74,7 @@ def test_a_platform_that_is_away_holds_nobody_up_for_long(receiver, goods, serve
     # Of its three orders one was tried, and the others wait as long.
     assert sorted(UcpOrderEvent.objects.values_list("attempts", flat=True)) == [0, 0, 1]
     assert UcpOrderEvent.objects.filter(due_at__gt=now()).count() == 3
+    monkeypatch.undo()
     receiver.take()
     UcpOrderEvent.objects.filter(attempts=1).update(due_at=now())
     assert tell_platform(platform=receiver.profile) >= 1
