@@ -96,7 +96,10 @@ def _close_next(at: datetime) -> DailyClose | None:
 
 
 def first_day() -> date | None:
-    """The day of the first journal; None while there is none."""
+    """The day of the first journal; None while there is none. Once it is closed, of its close: journals are many."""
+    closed = DailyClose.objects.order_by("day").first()
+    if closed is not None:
+        return closed.day
     first = Journal.objects.aggregate(first=Min("posted_at"))["first"]
     return None if first is None else day_of(first)
 

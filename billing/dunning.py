@@ -12,13 +12,14 @@ from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
 from billing.accounts import AccountKey, merchant_receivable
 from billing.disputes import invoices_with_open_disputes
-from billing.invoices import WRITTEN_OFF, Status, record_change, sales_tax
+from billing.invoices import Status, record_change, sales_tax
 from billing.ledger import Leg, credit, debit, post
 from billing.models import Account, CreditNote, DunningStep, Entry, Invoice
 from billing.models.ledger import PLATFORM
 from billing.notices import tell
 from billing.processor import invoicing
 from billing.statement_rules import counterparts
+from billing.write_offs import KIND, next_key
 
 Step = DunningStep.Step
 
@@ -36,6 +37,12 @@ class NotOpen(Conflict):
     """The invoice is not open: it is being issued, paid, or written off."""
 
     code = "invoice_not_open"
+
+
+class PartlyPaid(Conflict):
+    """A bank took only a part of the payment back: giving all of it up would take back what was earned by the rest."""
+
+    code = "invoice_partly_paid"
 
 
 def remind_overdue() -> int:
@@ -83,10 +90,11 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
     """Give an open invoice up: at the processor, then on the books, each once.
 
     What was earned by it was not: the store's part, the developers' shares and the tax go back. Call it outside
-    of a transaction. Raises NotOpen, ProcessorUnavailable, ProcessorRefused (it was paid meanwhile).
+    of a transaction. One that may be given up again, when it was paid in between and a bank took that back, is
+    booked again. Raises NotOpen, PartlyPaid, ProcessorUnavailable, ProcessorRefused (it was paid meanwhile).
     """
-    if invoice.status not in (Status.OPEN, Status.UNCOLLECTIBLE):
-        raise NotOpen(f"{invoice} is {invoice.get_status_display().lower()}.")
+    if invoice.status != Status.UNCOLLECTIBLE:
+        _refuse_unless_owed_whole(invoice)
     # Where a bank took its payment back, it stays paid at the processor, which knows of the dispute.
     if not invoice.dispute_ref:
         invoicing.give_up_invoice(invoice_id=invoice.processor_ref)
@@ -94,11 +102,10 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
         locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
         if locked.status == Status.UNCOLLECTIBLE:
             return locked
-        if locked.status != Status.OPEN:
-            raise NotOpen(f"{locked} is {locked.get_status_display().lower()}.")
+        _refuse_unless_owed_whole(locked)
         post(
-            kind=WRITTEN_OFF,
-            idempotency_key=f"{WRITTEN_OFF}:{locked.pk}",
+            kind=KIND,
+            idempotency_key=next_key(locked),
             occurred_at=now(),
             entries=_written_off(locked),
             memo=reason[:200],
@@ -107,6 +114,17 @@ def write_off(*, invoice: Invoice, by: str, reason: str) -> Invoice:
         locked.save(update_fields=["status"])
         record_change(locked, by=by, reason=reason)
     return locked
+
+
+def _refuse_unless_owed_whole(invoice: Invoice) -> None:
+    if invoice.status != Status.OPEN:
+        raise NotOpen(f"{invoice} is {invoice.get_status_display().lower()}.")
+    if invoice.paid_minor:
+        paid = Money.from_minor(invoice.paid_minor, invoice.currency)
+        raise PartlyPaid(
+            f"{paid} of {invoice} is paid: it can't be written off whole.",
+            hint="Wait for the rest, or uphold disputes of the charges that it is for: they are credited.",
+        )
 
 
 def _written_off(invoice: Invoice) -> list[Leg]:

@@ -15,13 +15,14 @@ from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing import chargebacks
 from billing.accounts import merchant_receivable
-from billing.invoices import Status, find_invoice, record_change, settle_invoice, undo_write_off
+from billing.invoices import Status, find_invoice, record_change, settle_invoice
 from billing.ledger import credit, debit, post
 from billing.models import Invoice, Journal
 from billing.names import merchant_page
 from billing.notices import tell
 from billing.processor import invoicing
 from billing.processor.disputes import ProcessorDispute
+from billing.write_offs import undo_write_off
 
 TAKEN, GIVEN_BACK = "invoice_disputed", "invoice_dispute_won"
 

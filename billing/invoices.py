@@ -20,14 +20,13 @@ from agentstore.kit.money import Money
 from billing import webhooks
 from billing.accounts import AccountKey, merchant_receivable, processor_clearing
 from billing.journals import processor_fee_journal
-from billing.ledger import credit, debit, post, post_many, reverse
+from billing.ledger import credit, debit, post, post_many
 from billing.models import (
     Account,
     BillingParty,
     Invoice,
     InvoiceChange,
     InvoiceTax,
-    Journal,
     Statement,
     StatementLine,
     WebhookEvent,
@@ -37,12 +36,12 @@ from billing.names import merchant_page
 from billing.notices import tell
 from billing.processor import customers, invoicing
 from billing.processor.payments import smallest_payment
+from billing.write_offs import undo_write_off
 
 logger = structlog.get_logger(__name__)
 
 Status = Invoice.Status
 REFERENCE = "invoice:"
-WRITTEN_OFF = "invoice_written_off"
 
 
 class NoBillingAddress(Refused):
@@ -310,12 +309,6 @@ def find_invoice(at_processor: invoicing.ProcessorInvoice) -> Invoice | None:
     if ours is None:
         logger.error("an invoice that this store did not make was paid", invoice=at_processor.id)
     return ours
-
-
-def undo_write_off(invoice: Invoice) -> None:
-    """It was paid after all: what the write-off took back is earned, once."""
-    written_off = Journal.objects.get(idempotency_key=f"{WRITTEN_OFF}:{invoice.pk}")
-    reverse(journal=written_off, memo=invoice.number)
 
 
 def overdue(invoice: Invoice, at: datetime | None = None) -> bool:

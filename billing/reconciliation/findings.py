@@ -10,6 +10,8 @@ from datetime import datetime
 # More of the same say nothing new; the count goes on.
 MOST_LINES = 1_000
 
+Key = tuple[str, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -25,6 +27,11 @@ class Difference:
     event_id: uuid.UUID | None = None
     processor_ref: str = ""
 
+    @property
+    def key(self) -> Key:
+        """What makes it one line of an incident, as its row keeps it."""
+        return self.problem, self.reference[:300], self.currency
+
 
 @dataclass(slots=True)
 class Findings:
@@ -36,12 +43,21 @@ class Findings:
     lines: list[Difference] = field(default_factory=list)
     until: datetime | None = None
     in_flight_micros: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    # Hashes: a day on which everything is wrong has a million.
+    _seen: set[int] = field(default_factory=set)
 
     def add(self, line: Difference) -> None:
-        """Note a difference; of more than MOST_LINES only the number is kept."""
+        """Note a difference, the first of each key; of more than MOST_LINES only the number is kept."""
+        if self.has(line.key):
+            return
+        self._seen.add(hash(line.key))
         self.different += 1
         if len(self.lines) < MOST_LINES:
             self.lines.append(line)
+
+    def has(self, key: Key) -> bool:
+        """Whether a difference with this key was found, kept or not."""
+        return hash(key) in self._seen
 
     def wait(self, until: datetime) -> None:
         """Note a thing that is under way, and until when that is in order."""

@@ -13,7 +13,7 @@ from agentstore.kit.errors import Conflict, Invalid
 from billing.models import Incident, IncidentChange, IncidentLine, Reconciliation, ReconciliationChange
 from billing.models.ledger import PLATFORM
 from billing.notices import tell
-from billing.reconciliation.findings import Difference, Findings
+from billing.reconciliation.findings import MOST_LINES, Findings
 from billing.reconciliation.words import PROBLEMS
 
 Status = Incident.Status
@@ -30,7 +30,8 @@ def record_findings(*, kind: str, day: date, findings: Findings, by: str) -> Inc
     """Bring a day's incident of a kind in line with what a run found; None where there is none.
 
     Twice is once. What is gone is closed, and with its last line the incident; what is new opens it, again where
-    it was resolved. Each opening is told to the operators once.
+    it was resolved. Of more than MOST_LINES, a line that others made room for is new only where there are more than
+    before. Each opening is told to the operators once.
     """
     incident = Incident.objects.select_for_update().filter(kind=kind, day=day).first()
     if incident is None:
@@ -38,7 +39,7 @@ def record_findings(*, kind: str, day: date, findings: Findings, by: str) -> Inc
             return None
         incident = Incident.objects.create(kind=kind, day=day, title=_title(findings))
         _move(incident, Status.OPEN, by=by, reason=_title(findings))
-    fresh = _bring_in_line(incident, findings.lines)
+    fresh = _bring_in_line(incident, findings)
     if not findings.lines:
         if incident.status == Status.OPEN:
             _move(incident, Status.RESOLVED, by=by, reason="a later run found nothing of it")
@@ -59,20 +60,20 @@ def _title(findings: Findings) -> str:
     return f"{first}: {findings.lines[0].reference}"[:170] + (f" and {more} more" if more else "")
 
 
-def _bring_in_line(incident: Incident, lines: list[Difference]) -> bool:
+def _bring_in_line(incident: Incident, findings: Findings) -> bool:
     """Whether anything is new: another line, one that was gone, or another amount."""
-    rows = {(row.problem, row.reference, row.currency): row for row in incident.lines.select_for_update()}
-    at, new, changed = now(), [], []
-    for line in lines:
-        row = rows.pop((line.problem, line.reference[:300], line.currency), None)
+    rows = {(it.problem, it.reference, it.currency): it for it in incident.lines.select_for_update()}
+    room = MOST_LINES - sum(map(findings.has, rows))
+    at = now()
+    new: list[IncidentLine] = []
+    changed: list[IncidentLine] = []
+    for line in findings.lines:
+        row = rows.pop(line.key, None)
         if row is None:
-            row = IncidentLine(
-                incident=incident,
-                problem=line.problem,
-                reference=line.reference[:300],
-                currency=line.currency,
-                found_at=at,
-            )
+            if len(new) >= room:
+                continue
+            row = IncidentLine(incident=incident, found_at=at)
+            row.problem, row.reference, row.currency = line.key
             new.append(row)
         elif row.gone_at or (row.expected_micros, row.found_micros) != (line.expected, line.found):
             changed.append(row)
@@ -90,9 +91,19 @@ def _bring_in_line(incident: Incident, lines: list[Difference]) -> bool:
             *("journal", "event", "processor_ref"),
         ],
     )
-    left = [row.pk for row in rows.values() if row.gone_at is None]
-    IncidentLine.objects.filter(pk__in=left).update(gone_at=at)
-    return bool(new or changed)
+    # What is left was not kept by this run; some of it may have been found all the same.
+    gone = [row.pk for key, row in rows.items() if not findings.has(key) and row.gone_at is None]
+    back = [row.pk for key, row in rows.items() if findings.has(key) and row.gone_at]
+    IncidentLine.objects.filter(pk__in=gone).update(gone_at=at)
+    IncidentLine.objects.filter(pk__in=back).update(gone_at=None)
+    return bool(changed or back or (new and not _made_room(incident, findings)))
+
+
+def _made_room(incident: Incident, findings: Findings) -> bool:
+    """Whether lines may be new to us only because others went: the run before kept not all of them either."""
+    row = Reconciliation.objects.filter(day=incident.day).first()
+    before = 0 if row is None else row.counts.get(incident.kind, {}).get("different", 0)
+    return before > MOST_LINES and findings.different <= before
 
 
 def _move(incident: Incident, to: str, *, by: str, reason: str) -> None:

@@ -62,8 +62,7 @@ def reconcile_due() -> int:
             continue
         except Exception as broken:
             # A fault on one day must not keep the others from being compared.
-            logger.exception("day not reconciled", day=str(day))
-            _note_broken(day, f"{type(broken).__name__}: {broken}")
+            logger.exception("day not reconciled", day=str(day), error=str(broken))
     return done
 
 
@@ -71,7 +70,7 @@ def reconcile_due() -> int:
 def _note_broken(day: date, error: str) -> None:
     row = Reconciliation.objects.select_for_update().filter(day=day).first()
     if row is not None:
-        row.last_error, row.retry_at = error[:2000], now() + _wait(row.attempts)
+        row.last_error, row.retry_at = error[:2000], _earlier(row.retry_at, now() + _wait(row.attempts))
         row.save(update_fields=["last_error", "retry_at"])
 
 
@@ -84,10 +83,12 @@ def _due_days(at: datetime) -> list[date]:
     first = first_day()
     if first is None:
         return sorted(again)
-    newest = Reconciliation.objects.order_by("-day").first()
-    day = first if newest is None else newest.day + timedelta(days=1)
+    # Not since the newest: whoever asks for a single day, or is killed before its row, leaves a gap.
+    seen = set(Reconciliation.objects.values_list("day", flat=True))
+    day = first
     while at >= end_of(day) + SETTLE:
-        again.add(day)
+        if day not in seen:
+            again.add(day)
         day += timedelta(days=1)
     return sorted(again)
 
@@ -141,16 +142,24 @@ def _run(day: date, told: _Told, *, by: str) -> Reconciliation:
     with only_one(lock_of(day)) as mine:
         if not mine:
             raise UnderWay(f"{day} is being reconciled now.", hint="Look again in a minute.")
-        row = _begin(day, by=by)
-        found: dict[str, Findings] = {}
-        for kind, check in checks.CHECKS.items():
-            if not (told.away and kind == Kind.PROCESSOR):
-                found[kind] = _looked_at(day, check)
-        if told.balance is not None and _speaks_of(day):
-            found[Kind.BALANCE] = check_balance(told.balance)
-        for kind, findings in found.items():
-            incidents.record_findings(kind=kind, day=day, findings=findings, by=by)
-        return _end(row, found, away=told.away, by=by)
+        try:
+            return _compare(day, told, by=by)
+        except Exception as broken:
+            _note_broken(day, f"{type(broken).__name__}: {broken}")
+            raise
+
+
+def _compare(day: date, told: _Told, *, by: str) -> Reconciliation:
+    row = _begin(day, by=by)
+    found: dict[str, Findings] = {}
+    for kind, check in checks.CHECKS.items():
+        if not (told.away and kind == Kind.PROCESSOR):
+            found[kind] = _looked_at(day, check)
+    if told.balance is not None and _speaks_of(day):
+        found[Kind.BALANCE] = check_balance(told.balance)
+    for kind, findings in found.items():
+        incidents.record_findings(kind=kind, day=day, findings=findings, by=by)
+    return _end(row, found, away=told.away, by=by)
 
 
 def _speaks_of(day: date) -> bool:
@@ -165,7 +174,9 @@ def _begin(day: date, *, by: str) -> Reconciliation:
     if new:
         _note(row, by=by, reason="begun")
     row.started_at, row.attempts = now(), row.attempts + 1
-    row.save(update_fields=["started_at", "attempts"])
+    # A run that is killed is made again then; who asks meanwhile overwrites it, and is heard at the end.
+    row.retry_at = row.started_at + _LONGEST_WAIT
+    row.save(update_fields=["started_at", "attempts", "retry_at"])
     return row
 
 
@@ -187,22 +198,27 @@ def _one_snapshot() -> Iterator[None]:
 
 @transaction.atomic
 def _end(row: Reconciliation, found: dict[str, Findings], *, away: str, by: str) -> Reconciliation:
-    row = Reconciliation.objects.select_for_update().get(pk=row.pk)
+    begun, row = row, Reconciliation.objects.select_for_update().get(pk=row.pk)
+    asked = None if row.retry_at == begun.retry_at else row.retry_at
     row.last_error, row.counts = away[:2000], row.counts | {kind: it.counts() for kind, it in found.items()}
     before = row.status
     if away:
-        row.retry_at = now() + _wait(row.attempts)
+        row.retry_at = _earlier(asked, now() + _wait(row.attempts))
     else:
         open_ones = Incident.objects.filter(day=row.day, status=Incident.Status.OPEN).exists()
         row.status = Status.DIFFERENCES if open_ones else Status.MATCHED
         row.finished_at = now()
-        row.retry_at = _look_again(row.day, found, open_ones)
+        row.retry_at = _earlier(asked, _look_again(row.day, found, open_ones))
         _note_balances(row, found)
     row.save()
     if row.status != before:
         _note(row, by=by, reason=away or _summary(found))
     logger.info("day reconciled", day=str(row), status=row.status, counts=row.counts, error=away)
     return row
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
 
 
 def _look_again(day: date, found: dict[str, Findings], open_ones: bool) -> datetime | None:

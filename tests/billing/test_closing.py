@@ -53,6 +53,15 @@ def found() -> set[str]:
     return {finding.check for finding in verification.verify_books()}
 
 
+def test_the_first_day_is_that_of_its_close(django_assert_num_queries):
+    assert closing.first_day() is None
+    sell_on(1)
+    close_until(3, closes=2)
+    with django_assert_num_queries(1) as asked:
+        assert closing.first_day() == at(1).date()
+    assert "billing_journal" not in asked[0]["sql"]
+
+
 def test_each_day_is_closed_once_and_the_days_follow_each_other():
     sell_on(1, 2, 4)
     closes = close_until(6, closes=5)

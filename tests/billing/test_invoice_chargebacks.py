@@ -9,10 +9,19 @@ from datetime import date, timedelta
 import pytest
 import time_machine
 
-from billing import dunning, earnings, invoice_chargebacks, invoices, ledger, standing
+from billing import disputes, dunning, earnings, invoice_chargebacks, invoices, ledger, standing
 from billing.accounts import developer_pending, merchant_receivable, processor_clearing, processor_fees
 from billing.chargebacks import dispute_loss
-from billing.models import DunningStep, Incident, Invoice, Journal, Notice, Reconciliation, WebhookEvent
+from billing.models import (
+    DunningStep,
+    Incident,
+    Invoice,
+    Journal,
+    Notice,
+    Reconciliation,
+    UsageEvent,
+    WebhookEvent,
+)
 from billing.processor import invoicing
 from billing.processor.client import client
 from billing.processor.disputes import answer_dispute, retrieve_dispute
@@ -39,16 +48,25 @@ def merchant_ref(settings) -> str:
 
 
 @pytest.fixture
-def invoice(blank_standin, prices, merchant_ref) -> Invoice:
-    """October's, $1.19 with tax, paid on 5 November by a card whose bank takes it back at once."""
+def owed(blank_standin, prices, merchant_ref) -> Invoice:
+    """October's, $1.19 with tax."""
     blank_standin.move_to(day(11, 5))
     conversations(prices, merchant_ref, at=day(10, 20), categories=["electronics"] * 4)
     bill_to(merchant_ref)
     close(11)
     with time_machine.travel(day(11, 5), tick=False):
-        made = issued(merchant_ref)
-    blank_standin.get(f"/invoices/{made.processor_ref}/pay", payment_method="pm_card_createDispute")
-    return made
+        return issued(merchant_ref)
+
+
+@pytest.fixture
+def invoice(blank_standin, owed: Invoice) -> Invoice:
+    """That, paid on 5 November by a card whose bank takes it back at once."""
+    pay(blank_standin, owed)
+    return owed
+
+
+def pay(standin, invoice: Invoice) -> None:
+    standin.get(f"/invoices/{invoice.processor_ref}/pay", payment_method="pm_card_createDispute")
 
 
 def deliver(at: int, *kinds: str) -> Invoice:
@@ -136,6 +154,53 @@ def test_won_after_it_was_written_off_it_is_earned_after_all(invoice, merchant_r
     assert deliver(9, "charge.dispute").status == "paid"
     assert balances(merchant_ref) == (0, 0)
     assert -ledger.balance(developer_pending(STUDIO, "USD")).micros == 700_000
+
+
+@pytest.mark.parametrize("credited", [False, True])
+def test_it_is_written_off_again_when_it_was_paid_in_between(blank_standin, owed, merchant_ref, credited):
+    def share() -> int:
+        return -ledger.balance(developer_pending(STUDIO, "USD")).micros
+
+    dunning.write_off(invoice=owed, by="olivia", reason="bankrupt")
+    pay(blank_standin, owed)
+    assert deliver(6, "invoice.paid").status == "paid"
+    found = deliver(6, "charge.dispute")
+    assert (balances(merchant_ref), share()) == ((TOTAL, 0), 700_000)
+    if credited:
+        credit_one(merchant_ref)
+    for _ in range(2):
+        found = dunning.write_off(invoice=found, by="olivia", reason="charged back")
+        assert (found.status, balances(merchant_ref), share()) == ("uncollectible", (0, 0), 0)
+    assert Journal.objects.filter(kind="invoice_written_off").count() == 2
+    answer("winning_evidence")
+    for _ in range(2):
+        assert deliver(9, "charge.dispute").status == "paid"
+        assert share() == (525_000 if credited else 700_000)
+    assert balances(merchant_ref) == (-300_000 if credited else 0, 0), (
+        "what was paid and credited is owed to it"
+    )
+    assert Journal.objects.filter(kind="invoice_written_off_reversal").count() == 2
+
+
+def credit_one(merchant_ref: str) -> None:
+    event = UsageEvent.objects.filter(merchant_ref=merchant_ref).first()
+    assert event is not None
+    dispute = disputes.open_dispute(event_id=event.pk, owner_ref=merchant_ref, reason="x", by="mia")
+    disputes.decide_dispute(dispute_id=dispute.pk, uphold=True, by="olivia", note="a bot")
+    assert disputes.issue_credit_notes() == 1
+
+
+def test_what_is_partly_paid_is_not_written_off_whole(invoice, merchant_ref):
+    told = retrieve_dispute(dispute_id=client().v1.disputes.list().data[0].id)
+    paid = invoice_chargebacks.invoice_paid_by(payment_id=told.payment_id)
+    assert paid is not None
+    invoice_chargebacks.settle_dispute(dispute=replace(told, amount=usd("0.50")), paid=paid)
+    found = Invoice.objects.get()
+    assert (found.status, found.paid_minor) == ("open", 69)
+    with pytest.raises(dunning.PartlyPaid, match=r"\$0.69 of"):
+        dunning.write_off(invoice=found, by="olivia", reason="charged back")
+    assert balances(merchant_ref)[0] == 500_000
+    assert not Journal.objects.filter(kind="invoice_written_off").exists()
 
 
 def test_shares_wait_again_while_it_is_disputed(invoice):

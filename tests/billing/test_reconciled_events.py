@@ -15,6 +15,7 @@ from billing import disputes, metering, posting
 from billing.ledger import reverse
 from billing.models import DayTotal, Entry, Journal, StatementLine, UsageEvent, UsageEventChange
 from billing.reconciliation.event_check import check_events
+from billing.reconciliation.incidents import record_findings
 from billing.reconciliation.statement_check import check_statements
 from tests.billing.conftest import STUDIO, converse, usd
 from tests.billing.months import bill_to, close, conversations, day
@@ -101,6 +102,17 @@ def test_what_was_credited_later_belongs_to_the_day_of_the_credit(month, merchan
 def test_an_event_that_was_changed(month, change, found):
     UsageEvent.objects.filter(pk=month[0].pk).update(**change)
     assert problems() == found
+
+
+def test_two_things_of_one_event_are_one_line(month):
+    reversed_ = UsageEvent.objects.get(status="reversed", kind="ppcv")
+    UsageEvent.objects.filter(pk=reversed_.pk).update(merchant_ref="org:another")
+    findings = check_events(DAY)
+    assert [(line.problem, line.event_id, line.detail) for line in findings.lines] == [
+        ("wrong_entries", reversed_.pk, "entries"),
+    ]
+    assert findings.different == 1
+    assert record_findings(kind="events", day=DAY, findings=findings, by="test") is not None
 
 
 def test_an_event_that_was_deleted(month):

@@ -16,6 +16,7 @@ from billing.models import Incident, IncidentLine, Notice, ProcessorMovement, Re
 from billing.notices import send_due_notices
 from billing.processor.payments import confirm_payment, create_payment, refund_payment
 from billing.reconciliation import incidents, runs
+from billing.reconciliation.findings import Findings
 from billing.sales import SaleLine, post_refund, post_sale
 from tests.billing.conftest import MERCHANT, usd
 from tests.billing.inbox import deliver_events
@@ -130,6 +131,16 @@ def test_a_fault_on_one_day_is_said_and_leaves_the_others(account, settings):
         assert runs.reconcile_due() == 2
 
 
+def test_a_fault_is_said_whoever_asked_for_the_day(account, settings):
+    buy("1")
+    settings.USAGE_SOURCES = ["no.such.Source"]
+    with pytest.raises(ImportError):
+        reconcile()
+    row = Reconciliation.objects.get(day=DAY)
+    assert "no.such" in row.last_error or "No module" in row.last_error
+    assert row.retry_at == NOON + timedelta(days=3, minutes=2)
+
+
 def test_it_resolves_itself_when_it_is_booked(account):
     payment = buy("1", booked=False)
     reconcile()
@@ -238,6 +249,35 @@ def test_the_beat_reconciles_each_day_that_is_over_once(account):
     assert [row.day for row in Reconciliation.objects.order_by("day")] == [DAY, DAY + timedelta(days=1)]
     with time_machine.travel(NOON, tick=False), pytest.raises(runs.DayNotOver):
         runs.reconcile_day(day=DAY)
+
+
+def test_no_day_is_passed_over_because_a_later_one_was_asked_for(account):
+    buy("1")
+    reconcile(day=DAY + timedelta(days=1))
+    with time_machine.travel(NOON + timedelta(days=3), tick=False):
+        assert runs.reconcile_due() == 2
+        assert runs.reconcile_due() == 0
+    assert Reconciliation.objects.filter(status="matched").count() == 3
+
+
+def test_what_is_asked_for_during_a_run_is_made_after_it(account, monkeypatch):
+    buy("1")
+
+    def asked(day: date) -> Findings:
+        runs.ask_again(day=day, by="olivia")
+        return Findings()
+
+    at = NOON + timedelta(days=3)
+    with time_machine.travel(at, tick=False):
+        runs.reconcile_day(day=DAY)
+        with monkeypatch.context() as meanwhile:
+            # Reading is in a transaction that cannot write: between two checks, as another process would.
+            meanwhile.setattr(runs, "_looked_at", lambda day, check: asked(day))
+            row = runs.reconcile_day(day=DAY)
+        assert (row.status, row.retry_at) == ("matched", at)
+        runs.reconcile_due()
+    row.refresh_from_db()
+    assert (row.attempts, row.retry_at) == (3, None)
 
 
 def test_an_operator_resolves_it_and_only_something_new_opens_it(account, olivia):

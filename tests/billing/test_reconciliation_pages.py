@@ -10,7 +10,7 @@ from django.urls import reverse
 from billing.models import Incident, IncidentLine, ReconciledBalance, Reconciliation
 from billing.reconciliation import state
 from billing.reconciliation.findings import MOST_LINES, Difference, Findings
-from billing.reconciliation.incidents import record_findings
+from billing.reconciliation.incidents import record_findings, resolve_incident
 from tests.billing.test_pages import business, text
 from tests.look.axe import assert_accessible, looks, session_cookies
 
@@ -142,6 +142,27 @@ def test_of_very_many_lines_only_the_number_is_kept(db):
     assert incident is not None
     assert IncidentLine.objects.count() == MOST_LINES
     assert f"and {MOST_LINES + 4} more" in incident.title
+
+
+def test_of_very_many_lines_those_that_are_not_kept_are_neither_gone_nor_new(db):
+    many = [Difference("not_booked", f"payment:{number}") for number in range(MOST_LINES + 5)]
+    row = Reconciliation.objects.create(day=DAY)
+
+    def run(*lines: Difference) -> Incident:
+        findings = found(*lines)
+        incident = record_findings(kind="processor", day=DAY, findings=findings, by="test")
+        assert incident is not None
+        row.counts = {"processor": findings.counts()}
+        row.save()
+        return incident
+
+    resolve_incident(incident_id=run(*many).pk, by="olivia", reason="known")
+    assert run(*reversed(many)).status == "resolved"
+    assert not IncidentLine.objects.exclude(gone_at=None).exists(), "in another order"
+    assert run(*many[1:]).status == "resolved", "one went, and made room for one that was there before"
+    assert [line.reference for line in IncidentLine.objects.exclude(gone_at=None)] == ["payment:0"]
+    assert IncidentLine.objects.filter(gone_at=None).count() == MOST_LINES
+    assert run(*many).status == "open", "it is back"
 
 
 @pytest.mark.e2e
