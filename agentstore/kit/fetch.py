@@ -65,16 +65,19 @@ def fetch(
     bounds: Bounds,
     headers: Mapping[str, str] | None = None,
     redirects: int = _MOST_REDIRECTS,
+    own_networks: bool = True,
     resolve: Resolver = resolve_host,
 ) -> Fetched:
     """Write what an address answers into a file; the body is as sent, compressed or not.
 
+    `own_networks` lets FETCH_ALLOWED_NETWORKS in: for those whom the operator knows, not for anybody.
     Speaks to the outside: call it outside of a transaction. Raises FetchRefused, FetchFailed.
     """
     spent = Spent(bounds)
+    backend = CheckedBackend(spent, resolve, own_networks=own_networks)
     target = check_url(url)
     for _ in range(redirects + 1):
-        answer = _ask(target, into=into, spent=spent, headers=headers or {}, resolve=resolve)
+        answer = _ask(target, into=into, spent=spent, headers=headers or {}, backend=backend)
         if isinstance(answer, Fetched):
             return answer
         try:
@@ -93,24 +96,25 @@ def send(
     content: bytes,
     headers: Mapping[str, str],
     bounds: Bounds,
+    own_networks: bool = True,
     resolve: Resolver = resolve_host,
 ) -> int:
     """Post a body; the status of the answer, of which nothing more is read. A redirect is a status like others.
 
-    Speaks to the outside: call it outside of a transaction. Raises FetchRefused, FetchFailed.
+    `own_networks` as in fetch. Speaks to the outside: call it outside of a transaction. Raises FetchRefused,
+    FetchFailed.
     """
-    target, spent = check_url(url), Spent(bounds)
-    with _exchange(
-        "POST", target, headers=headers, content=content, spent=spent, resolve=resolve
-    ) as response:
+    target = check_url(url)
+    backend = CheckedBackend(Spent(bounds), resolve, own_networks=own_networks)
+    with _exchange("POST", target, headers=headers, content=content, backend=backend) as response:
         return response.status
 
 
 def _ask(
-    target: httpx.URL, *, into: BinaryIO, spent: Spent, headers: Mapping[str, str], resolve: Resolver
+    target: httpx.URL, *, into: BinaryIO, spent: Spent, headers: Mapping[str, str], backend: CheckedBackend
 ) -> Fetched | str:
     """One request: what came, or where it leads."""
-    with _exchange("GET", target, headers=headers, content=None, spent=spent, resolve=resolve) as response:
+    with _exchange("GET", target, headers=headers, content=None, backend=backend) as response:
         return _read(target, response, into=into, spent=spent)
 
 
@@ -121,8 +125,7 @@ def _exchange(
     *,
     headers: Mapping[str, str],
     content: bytes | None,
-    spent: Spent,
-    resolve: Resolver,
+    backend: CheckedBackend,
 ) -> Iterator[httpcore.Response]:
     """A request and what is answered, over a connection of its own; what breaks it is FetchFailed."""
     asked = {
@@ -136,7 +139,6 @@ def _exchange(
     if content is not None:
         asked["Content-Length"] = str(len(content))
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), STEP_SECONDS)
-    backend = CheckedBackend(spent, resolve)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend, max_connections=1) as pool,
@@ -175,10 +177,15 @@ def _read(target: httpx.URL, response: httpcore.Response, *, into: BinaryIO, spe
         status=response.status,
         size=size,
         content_type=told.get("content-type", "").partition(";")[0].strip().lower(),
-        etag=told.get("etag", "")[:200],
-        last_modified=told.get("last-modified", "")[:60],
+        etag=_repeatable(told.get("etag", ""), longest=200),
+        last_modified=_repeatable(told.get("last-modified", ""), longest=60),
         cache_control=told.get("cache-control", "")[:200],
     )
+
+
+def _repeatable(told: str, *, longest: int) -> str:
+    """A header that can be sent back as it came; empty for what cannot."""
+    return told if len(told) <= longest and told.isascii() and told.isprintable() else ""
 
 
 @cache

@@ -123,9 +123,10 @@ class Spent:
 class CheckedBackend(httpcore.NetworkBackend):
     """Connects to addresses that were checked, and to nothing by name."""
 
-    def __init__(self, spent: Spent, resolve: Resolver) -> None:
+    def __init__(self, spent: Spent, resolve: Resolver, *, own_networks: bool) -> None:
         self._spent = spent
         self._resolve = resolve
+        self._own = settings.FETCH_ALLOWED_NETWORKS if own_networks else []
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -155,7 +156,7 @@ class CheckedBackend(httpcore.NetworkBackend):
             found = [ipaddress.ip_address(text.partition("%")[0]) for text in self._resolve(host, port)]
         except (OSError, ValueError, UnicodeError) as unknown:
             raise FetchFailed("There is no such host.") from unknown
-        allowed = [ipaddress.ip_network(text) for text in settings.FETCH_ALLOWED_NETWORKS]
+        allowed = [ipaddress.ip_network(text) for text in self._own]
         for address in found:
             if any(address in network for network in allowed):
                 continue

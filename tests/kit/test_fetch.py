@@ -7,7 +7,7 @@ import ipaddress
 
 import pytest
 
-from agentstore.kit.fetch import Bounds, FetchFailed, FetchRefused, check_url, fetch, is_public
+from agentstore.kit.fetch import Bounds, FetchFailed, FetchRefused, check_url, fetch, is_public, send
 from tests.web import Handler, body, lead_to
 
 SMALL = Bounds(max_bytes=1_000, seconds=5)
@@ -169,3 +169,13 @@ def test_other_answers_are_failures_with_their_status(servers, status):
     outside.answers["/x"] = body(b"no", status)
     with pytest.raises(FetchFailed, match=str(status)):
         got(outside.url("/x"))
+
+
+def test_who_anybody_may_be_does_not_come_into_the_operators_networks(servers):
+    outside, _ = servers
+    outside.answers["/f"] = body(b"inside")
+    with pytest.raises(FetchRefused, match="not on the public internet"):
+        got(outside.url("/f"), own_networks=False)
+    with pytest.raises(FetchRefused, match="not on the public internet"):
+        send(outside.url("/f"), content=b"", headers={}, bounds=SMALL, own_networks=False)
+    assert outside.asked == outside.posted == []

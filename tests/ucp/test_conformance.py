@@ -23,7 +23,7 @@ from agentstore.kit.clock import now
 from marketplace.catalog.search import search_catalog
 from marketplace.catalog.ucp.versions import APRIL, AUGUST
 from marketplace.shopping.models import UcpOrderEvent, UcpPlatform
-from marketplace.shopping.ucp import webhooks
+from marketplace.shopping.ucp import discovery, webhooks
 from tests.ucp.profiles import document, telling
 from tests.ucp.test_signatures import base64url, jwk
 from tests.ucp.world import ADDRESS, card
@@ -126,7 +126,11 @@ def sending(web, monkeypatch):
 
 
 @pytest.mark.parametrize("version", [APRIL, AUGUST])
-def test_every_check_passes_or_has_a_reason(web, configuration, index, processor, sending, tmp_path, version):
+def test_every_check_passes_or_has_a_reason(
+    web, configuration, index, processor, sending, tmp_path, version, monkeypatch
+):
+    # The runner is many platforms at one address.
+    monkeypatch.setattr(discovery, "FETCHES_PER_ADDRESS", 60)
     index()
     found = search_catalog(query=configuration["catalog"]["paginated_query"])
     assert 10 < found.total < 20

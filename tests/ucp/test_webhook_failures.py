@@ -171,6 +171,18 @@ def test_an_inner_address_is_refused_at_each_delivery(receiver, goods, servers):
     assert servers[1].posted == servers[1].asked == []
 
 
+def test_in_live_mode_events_reach_no_network_of_the_operators(receiver, goods, settings):
+    buy(receiver, goods.kettle)
+    with socket.create_server(("127.0.0.1", 0)) as inside:
+        inside.setblocking(False)
+        UcpProfile.objects.update(webhook_url=f"https://127.0.0.1:{inside.getsockname()[1]}/")
+        settings.LIVE = True
+        tell_platform(platform=receiver.profile)
+        assert "not on the public internet" in UcpOrderEvent.objects.get().last_error
+        with pytest.raises(BlockingIOError):
+            inside.accept()
+
+
 def test_a_name_that_comes_to_lead_inside_is_refused_then(receiver, goods, servers, monkeypatch):
     """Resolved anew for each delivery, checked, and connected to as checked."""
     name = f"http://platform.example:{servers[0].server_address[1]}{HOOK}"

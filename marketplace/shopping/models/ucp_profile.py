@@ -16,6 +16,7 @@ class UcpProfile(models.Model):
     keys = models.JSONField(default=list, help_text="its public keys, as JWK")
     webhook_url = models.CharField(max_length=1000, blank=True, help_text="where it wants orders' events")
     etag = models.CharField(max_length=200, blank=True)
+    added_at = models.DateTimeField(default=now, db_index=True)
     fetched_at = models.DateTimeField(default=now, db_index=True)
     fresh_until = models.DateTimeField()
 

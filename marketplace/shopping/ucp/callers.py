@@ -45,13 +45,14 @@ class Caller:
     """The platform behind a request: its profile's address, and whether its signature proved it.
 
     `platform` is empty for callers that do not say who they are: they can read the catalogue. `version` is the one
-    that they asked for, empty for none.
+    that they asked for, empty for none; `address` is where the request came from.
     """
 
     platform: str = ""
     signed: bool = False
     key: str = ""
     version: str = ""
+    address: str = ""
 
     def require_platform(self) -> None:
         """Raises InvalidProfileUrl for a caller that names no platform, SignatureMissing for one that must sign."""
@@ -85,21 +86,22 @@ def read_caller(request: HttpRequest) -> Caller:
     Raises InvalidProfileUrl, VersionUnsupported, InvalidKey, and what verify_request raises.
     """
     platform, version = _agent(request.headers.get("UCP-Agent", ""))
+    address = request.META.get("REMOTE_ADDR", "")
     signed = is_signed(request)
     if signed:
-        _verify(request, platform)
+        _verify(request, platform, address)
     key = checked_key(request.headers.get("Idempotency-Key", ""))
-    return Caller(platform, signed, key, _known_version(version))
+    return Caller(platform, signed, key, _known_version(version), address)
 
 
-def _verify(request: HttpRequest, platform: str) -> None:
+def _verify(request: HttpRequest, platform: str, address: str) -> None:
     """Keys change: one that its profile did not have a while ago is looked for once more."""
     try:
-        verify_request(request, keys=lambda: known_keys(platform))
+        verify_request(request, keys=lambda: known_keys(platform, address=address))
     except KeyNotFound:
-        if not discovery.look_again(platform):
+        if not discovery.look_again(platform, address=address):
             raise
-        verify_request(request, keys=lambda: known_keys(platform))
+        verify_request(request, keys=lambda: known_keys(platform, address=address))
 
 
 def meta_caller(caller: Caller, meta: Mapping[str, Any]) -> Caller:
@@ -113,18 +115,18 @@ def meta_caller(caller: Caller, meta: Mapping[str, Any]) -> Caller:
     version = _known_version(agent.get("version")) or caller.version
     named = agent.get("profile")
     platform = caller.platform if caller.signed or named is None else require_https(named)
-    key = meta.get("idempotency-key")
-    return Caller(platform, caller.signed, caller.key if key is None else checked_key(str(key)), version)
+    key = caller.key if (sent := meta.get("idempotency-key")) is None else checked_key(str(sent))
+    return Caller(platform, caller.signed, key, version, caller.address)
 
 
-def known_keys(platform: str) -> Sequence[Jwk]:
+def known_keys(platform: str, *, address: str = "") -> Sequence[Jwk]:
     """The public keys that the operator entered for a platform, else those of its profile.
 
-    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy.
+    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy, TooManyCalls.
     """
     found = UcpPlatform.objects.filter(profile=platform).values_list("keys", flat=True).first()
     if found is None and platform:
-        profile = discovery.find_profile(platform)
+        profile = discovery.find_profile(platform, address=address)
         found = profile.keys if profile else []
     return [key for key in found or [] if isinstance(key, dict)]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import ipaddress
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -18,18 +20,21 @@ from typing import Any, Final
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import StoreError, Unavailable
-from agentstore.kit.fetch import Bounds, Fetched, FetchFailed, FetchRefused, fetch
+from agentstore.kit.fetch import Bounds, Fetched, FetchFailed, fetch
 from agentstore.kit.rates import TooManyCalls, count_call
 from agentstore.kit.threads import release_connection
-from marketplace.shopping.models import UcpPlatform, UcpProfile
+from marketplace.shopping.models import UcpCart, UcpCheckout, UcpPlatform, UcpProfile
 from marketplace.shopping.ucp.profile_reading import ProfileMalformed, read_profile
 
 FETCHES_PER_MINUTE: Final = 60
+FETCHES_PER_ADDRESS: Final = 10
 STALE_FOR: Final = timedelta(hours=24)
 _REFRESH: Final = "marketplace.shopping.tasks.refresh_ucp_profile"
 _MOST_BYTES: Final = 128_000
@@ -64,10 +69,11 @@ class _Got:
     content: bytes
 
 
-def find_profile(platform: str) -> UcpProfile | None:
+def find_profile(platform: str, *, address: str = "") -> UcpProfile | None:
     """What a platform says of itself; None only of one that the operator entered and that was not fetched yet.
 
-    Fetches it when the store does not know the platform. Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy.
+    Fetches it when the store does not know the platform; `address` is whose request wants it. Raises
+    ProfileUnreachable, ProfileMalformed, DiscoveryBusy, TooManyCalls.
     """
     row = UcpProfile.objects.filter(profile=platform).first()
     if row is not None and row.fresh_until > now():
@@ -76,68 +82,107 @@ def find_profile(platform: str) -> UcpProfile | None:
     if usable or UcpPlatform.objects.filter(profile=platform).exists():
         refresh_later(platform)
         return row
-    return discover(platform)
+    return discover(platform, address=address)
 
 
 def refresh_later(platform: str) -> None:
-    """Have a worker fetch the profile, once a minute at most."""
-    if cache.add(_key("asked", platform), 1, timeout=_SHORTEST.total_seconds()):
+    """Have a worker fetch the profile, once a minute at most, and not while it is known to fail."""
+    if cache.get(_key("failed", platform)) is None and cache.add(
+        _key("asked", platform), 1, timeout=_SHORTEST.total_seconds()
+    ):
         transaction.on_commit(
             lambda: current_app.send_task(_REFRESH, args=[platform], expires=60), robust=True
         )
 
 
-def discover(platform: str) -> UcpProfile:
+def discover(platform: str, *, address: str = "") -> UcpProfile:
     """Fetch a profile while its platform waits, at most some seconds, and without a database connection.
 
-    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy.
+    `address` is the one that asks: it has a share of the fetches, so that it takes not all of them. Raises
+    ProfileUnreachable, ProfileMalformed, DiscoveryBusy, TooManyCalls.
     """
-    if (failed := cache.get(_key("failed", platform))) is not None:
-        raise _refusal(*failed)
+    _require_no_pause(platform)
+    if address:
+        hint = "Wait for the next minute."
+        count_call(f"ucp-discovery:{_line(address)}", per_minute=FETCHES_PER_ADDRESS, hint=hint)
     try:
         count_call("ucp-discovery", per_minute=FETCHES_PER_MINUTE, hint="")
     except TooManyCalls as busy:
         raise _busy() from busy
-    if not _slots.acquire(blocking=False):
-        raise _busy()
-    row = UcpProfile.objects.filter(profile=platform).first()
-    etag = row.etag if row else ""
+    etag = _known_etag(platform)
     release_connection()
-    # A thread of its own: resolving a name has no deadline.
-    work = _fetchers.submit(_fetch, platform, etag, _WAIT_SECONDS)
-    work.add_done_callback(lambda _: _slots.release())
+    slots = _slots
+    if not slots.acquire(blocking=False):
+        raise _busy()
+    try:
+        # A thread of its own: resolving a name has no deadline.
+        work = _fetchers.submit(_fetch, platform, etag, _WAIT_SECONDS)
+    except BaseException:
+        slots.release()
+        raise
+    work.add_done_callback(lambda _: slots.release())
     try:
         return _keep(platform, work.result(timeout=_WAIT_SECONDS + 1))
-    except (StoreError, TooLate) as failure:
+    except Exception as failure:
         raise _note_failure(platform, failure) from failure
 
 
-def look_again(platform: str) -> bool:
+def look_again(platform: str, *, address: str = "") -> bool:
     """Fetch a profile that lacks something, unless that was done within the minute; whether it was.
 
-    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy.
+    Raises ProfileUnreachable, ProfileMalformed, DiscoveryBusy, TooManyCalls.
     """
     if UcpPlatform.objects.filter(profile=platform).exists():
         return False
     fetched_at = UcpProfile.objects.filter(profile=platform).values_list("fetched_at", flat=True).first()
     if fetched_at is None or fetched_at > now() - _SHORTEST:
         return False
-    discover(platform)
+    discover(platform, address=address)
     return True
 
 
 def refresh_profile(platform: str) -> UcpProfile:
-    """Fetch a profile from a worker. Raises ProfileUnreachable, ProfileMalformed; what was known stays."""
-    row = UcpProfile.objects.filter(profile=platform).first()
+    """Fetch a profile from a worker, unless it failed a moment ago; what was known stays.
+
+    Raises ProfileUnreachable, ProfileMalformed.
+    """
+    _require_no_pause(platform)
     try:
-        return _keep(platform, _fetch(platform, row.etag if row else "", _WORKER_SECONDS))
-    except StoreError as failure:
+        return _keep(platform, _fetch(platform, _known_etag(platform), _WORKER_SECONDS))
+    except Exception as failure:
         raise _note_failure(platform, failure) from failure
 
 
 def forget_profiles() -> int:
-    """Delete profiles that nobody came with for a month; how many."""
-    return UcpProfile.objects.filter(fetched_at__lt=now() - timedelta(days=30)).delete()[0]
+    """Delete profiles that nobody came with for a month, or that made no cart or checkout in a day; how many."""
+    unused, _ = UcpProfile.objects.filter(fetched_at__lt=now() - timedelta(days=30)).delete()
+    mine = {"platform": OuterRef("profile")}
+    idle = UcpProfile.objects.filter(
+        ~Exists(UcpCart.objects.filter(**mine)),
+        ~Exists(UcpCheckout.objects.filter(**mine)),
+        added_at__lt=now() - timedelta(days=1),
+    )
+    return unused + idle.delete()[0]
+
+
+def _require_no_pause(platform: str) -> None:
+    if (failed := cache.get(_key("failed", platform))) is not None:
+        raise _refusal(*failed)
+
+
+def _known_etag(platform: str) -> str:
+    return UcpProfile.objects.filter(profile=platform).values_list("etag", flat=True).first() or ""
+
+
+def _line(address: str) -> str:
+    """What one asker has of addresses: of IPv6, a network of 64 bits."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address) or found.ipv4_mapped:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _fetch(platform: str, etag: str, seconds: float) -> _Got:
@@ -145,7 +190,9 @@ def _fetch(platform: str, etag: str, seconds: float) -> _Got:
     headers = {"Accept": "application/json", **({"If-None-Match": etag} if etag else {})}
     bounds = Bounds(max_bytes=_MOST_BYTES, seconds=seconds)
     # UCP forbids redirects of profiles.
-    fetched = fetch(platform, into=into, bounds=bounds, headers=headers, redirects=0)
+    fetched = fetch(
+        platform, into=into, bounds=bounds, headers=headers, redirects=0, own_networks=not settings.LIVE
+    )
     return _Got(fetched, into.getvalue())
 
 
@@ -180,13 +227,10 @@ def _note_failure(platform: str, failure: BaseException) -> StoreError:
     """The refusal, which is given again without a fetch for a while: a minute at first, an hour at last."""
     if isinstance(failure, ProfileMalformed):
         told = (ProfileMalformed.code, failure.message)
-    elif isinstance(failure, FetchRefused):
-        told = ("invalid_profile_url", failure.message)
     else:
-        told = (
-            ProfileUnreachable.code,
-            failure.message if isinstance(failure, StoreError) else "It did not answer in time.",
-        )
+        # Nothing of why: anybody may ask, and the store sees networks that they do not.
+        told = (ProfileUnreachable.code, "")
+    expected = isinstance(failure, (StoreError, TooLate))
     cache.add(_key("failures", platform), 0, timeout=86_400)
     try:
         times = cache.incr(_key("failures", platform))
@@ -194,8 +238,14 @@ def _note_failure(platform: str, failure: BaseException) -> StoreError:
         times = 1
     pause = min(int(_SHORTEST.total_seconds()) * 2 ** min(times - 1, 10), _LONGEST_PAUSE)
     cache.set(_key("failed", platform), told, timeout=pause)
-    logger.info(
-        "a platform's profile cannot be had", platform=platform, code=told[0], why=told[1], pause=pause
+    logger.log(
+        logging.INFO if expected else logging.ERROR,
+        "a platform's profile cannot be had",
+        platform=platform,
+        code=told[0],
+        why=failure.message if isinstance(failure, StoreError) else type(failure).__name__,
+        pause=pause,
+        exc_info=None if expected else failure,
     )
     return _refusal(*told)
 
@@ -204,9 +254,7 @@ def _refusal(code: str, why: str) -> StoreError:
     hint = "It is fetched again in a while."
     if code == ProfileMalformed.code:
         return ProfileMalformed(f"The platform's profile is not readable. {why}", hint=hint)
-    if code == ProfileUnreachable.code:
-        return ProfileUnreachable(f"The platform's profile cannot be fetched. {why}", hint=hint)
-    return StoreError(f"The platform's profile is not fetched from there. {why}", code=code)
+    return ProfileUnreachable("The platform's profile cannot be fetched.", hint=hint)
 
 
 def _busy() -> DiscoveryBusy:

@@ -59,7 +59,7 @@ class Operation:
 
 def _negotiate(caller: Caller) -> frozenset[str]:
     """What counts between this platform and the store: everything, where the operator's word stands for its profile."""
-    profile = find_profile(caller.platform)
+    profile = find_profile(caller.platform, address=caller.address)
     if profile is None:
         return frozenset(CAPABILITIES)
     require_spoken(profile.version)
