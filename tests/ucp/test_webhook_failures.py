@@ -125,6 +125,16 @@ def test_pauses_grow_and_end_after_three_days(receiver, goods):
     assert (event.changes.get().to_status, event.body) == ("given_up", "")
 
 
+def test_an_event_that_kills_every_worker_is_given_up_and_the_next_one_goes_out(receiver, goods, processor):
+    buy(receiver, goods.kettle)
+    refund(Order.objects.get(), processor)
+    UcpOrderEvent.objects.filter(kind="created").update(attempts=40)
+    assert tell_platform(platform=receiver.profile) == 2
+    assert [len(order["adjustments"]) for order in receiver.told()] == [1, 1]
+    killer = UcpOrderEvent.objects.get(kind="created")
+    assert (killer.status, killer.changes.get().to_status) == ("given_up", "given_up")
+
+
 def give_up():
     UcpOrderEvent.objects.update(since=now() - timedelta(days=4), due_at=now())
 

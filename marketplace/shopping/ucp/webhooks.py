@@ -36,6 +36,8 @@ GIVE_UP_AFTER: Final = timedelta(days=3)
 KEPT_FOR: Final = timedelta(days=30)
 _FIRST_RETRY: Final = timedelta(seconds=5)
 _LAST_RETRY: Final = timedelta(hours=6)
+# Twice what three days come to: only one whose attempts never end, not even as failures, gets here.
+_MOST_ATTEMPTS: Final = 40
 _BOUNDS: Final = Bounds(max_bytes=64_000, seconds=10)
 # So long a worker is busy with one platform before others have their turn.
 _ROUND_SECONDS: Final = 30
@@ -122,6 +124,10 @@ def _begin(platform: str) -> UcpOrderEvent | None:
     pending = UcpOrderEvent.objects.filter(platform=platform, status=Status.PENDING)
     due = pending.filter(~Exists(earlier), due_at__lte=now()).order_by("due_at", "pk")
     event = due.select_for_update().first()
+    while event is not None and event.attempts >= _MOST_ATTEMPTS:
+        logger.error("order event given up", event_id=str(event.event_id), platform=platform)
+        _move(event, Status.GIVEN_UP, f"None of {event.attempts} attempts came to an end.")
+        event = due.select_for_update().first()
     if event is not None:
         event.attempts += 1
         event.due_at = now() + _pause(event.attempts)
