@@ -71,12 +71,14 @@ class Explanation:
     line: StatementLine | None
     standing: Standing | None
     release: EarningRelease | None
+    status: UsageEvent.Status
 
 
 def explain_fee(event: UsageEvent, *, reader: Reader) -> Explanation:
     """Everything about a fee that its reader may know; a handful of queries.
 
-    Fraud rules are named to merchants and operators, who decided what only to operators.
+    Fraud rules are named to merchants and operators, who decided what only to operators. To a developer a fee that
+    a rule has flagged is one whose quarantine goes on: whoever tries them out is not told which are seen.
     """
     standing = standings([event])[event.pk] if reader != "merchant" else None
     return Explanation(
@@ -87,7 +89,14 @@ def explain_fee(event: UsageEvent, *, reader: Reader) -> Explanation:
         line=_line(event, reader),
         standing=standing,
         release=_release(event, standing),
+        status=_status(event, reader),
     )
+
+
+def _status(event: UsageEvent, reader: Reader) -> UsageEvent.Status:
+    status = UsageEvent.Status(event.status)
+    hidden = reader == "developer" and status == UsageEvent.Status.REVIEW
+    return UsageEvent.Status.QUARANTINED if hidden else status
 
 
 def rule_of(event: UsageEvent) -> Rule:
@@ -119,6 +128,8 @@ def _steps(event: UsageEvent, reader: Reader) -> Iterator[Step]:
     for change in event.changes.all():
         if change.status in (UsageEvent.Status.HELD, UsageEvent.Status.POSTED):
             continue  # the hold and the journal say so, and more
+        if change.status == UsageEvent.Status.REVIEW and reader == "developer":
+            continue  # only what a rule has flagged is reviewed
         by = f"by {change.by}" if reader == "operator" else ""
         reason = change.reason if _may_read(change.status, change.by, reader) else ""
         detail = ", ".join(part for part in (reason, by) if part)
@@ -130,6 +141,8 @@ def _steps(event: UsageEvent, reader: Reader) -> Iterator[Step]:
         yield Step(event.journal.posted_at, "On the books", _funded(event), journal=event.journal)
         for journal in event.journal.reversals.filter(kind__in=_TAKING_BACK):
             yield Step(journal.posted_at, _TAKING_BACK[journal.kind], journal=journal)
+    elif event.status == UsageEvent.Status.REVIEW and reader == "developer":
+        yield Step(None, "It is charged", "its quarantine goes on", done=False)
     elif event.status == UsageEvent.Status.QUARANTINED:
         yield Step(
             event.due_at, "The quarantine ends", "then it is charged, unless a rule has doubts", done=False

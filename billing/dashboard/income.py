@@ -33,7 +33,14 @@ COSTS: Final = {
     "Dispute losses": _Kind.DISPUTE_LOSS.value,
     "Rounding": _Kind.ROUNDING.value,
 }
-_SHOPPERS: Final = {"refund": _Kind.PROCESSOR_CLEARING.value, "dispute": _Kind.DISPUTE_LOSS.value}
+_TAKEN_BACK: Final = {
+    "refund": _Kind.PROCESSOR_CLEARING.value,
+    "dispute": _Kind.DISPUTE_LOSS.value,
+    "invoice_disputed": _Kind.DISPUTE_LOSS.value,
+    "top_up_disputed": _Kind.DISPUTE_LOSS.value,
+}
+# A bank's withdrawal is a `dispute` whoever paid; where it was a merchant, one of these says so.
+_OF_MERCHANTS: Final = ("invoice_disputed", "top_up_disputed")
 
 _MOVED: Final = f"""
 SELECT date_trunc(%(step)s, day)::date, account_kind, journal_kind, sum(debit_micros - credit_micros)::bigint,
@@ -117,14 +124,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Income:
-    """A span's income in one currency, in micro-units. `steps` are the store's part by source and the margin."""
+    """A span's income in one currency, in micro-units. `steps` are the store's part by source and the margin.
+
+    `taken_back` has for each kind of journal what it came to and how many; `dispute` is without merchants' payments.
+    """
 
     currency: str
     span: Span
     sources: list[Source]
     costs: list[Cost]
     steps: dict[date, dict[str, int]]
-    shoppers: dict[str, tuple[int, int]]
+    taken_back: dict[str, tuple[int, int]]
 
     @property
     def fees(self) -> int:
@@ -181,16 +191,21 @@ def read_income(*, currency: str, span: Span) -> Income:
         sources=_sources(rows, earning),
         costs=[Cost(name, kind, _by_kind(rows, kind)) for name, kind in COSTS.items()],
         steps=_steps(rows, span),
-        shoppers={
-            kind: (
-                abs(
-                    sum(row.micros for row in rows if (row.account_kind, row.journal_kind) == (account, kind))
-                ),
-                sum(row.entries for row in rows if (row.account_kind, row.journal_kind) == (account, kind)),
-            )
-            for kind, account in _SHOPPERS.items()
-        },
+        taken_back=_taken_back(rows),
     )
+
+
+def _taken_back(rows: list[_Moved]) -> dict[str, tuple[int, int]]:
+    sums = dict.fromkeys(_TAKEN_BACK, (0, 0))
+    for row in rows:
+        if _TAKEN_BACK.get(row.journal_kind) == row.account_kind:
+            micros, count = sums[row.journal_kind]
+            sums[row.journal_kind] = (micros + row.micros, count + row.entries)
+    found = {kind: (abs(micros), count) for kind, (micros, count) in sums.items()}
+    micros, count = found["dispute"]
+    of_merchants = [found[kind] for kind in _OF_MERCHANTS]
+    found["dispute"] = (micros - sum(it[0] for it in of_merchants), count - sum(it[1] for it in of_merchants))
+    return found
 
 
 def _sources(rows: list[_Moved], earning: set[str]) -> list[Source]:

@@ -24,6 +24,8 @@ _USUAL: Final = "30"
 # As many steps as a chart can show; more days than this are shown by month.
 _MOST_DAYS: Final = 92
 _LONGEST: Final = timedelta(days=3 * 366)
+# Room for the span before and the month after within what a date can be.
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2999, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Span:
 def read_span(given: Mapping[str, str], *, at: datetime | None = None) -> Span:
     """The span that a page was asked for: `period`, or `first` and `last` of a chosen one; `by` day or month.
 
-    Raises Invalid for what is no span of days, or one of more than three years.
+    Raises Invalid for what is no span of days, one of more than three years, or one before 2000 or after 2999.
     """
     today = day_of(at or now())
     name = given.get("period", "")
@@ -83,8 +85,10 @@ def read_span(given: Mapping[str, str], *, at: datetime | None = None) -> Span:
     if name not in LABELS or (name == "chosen" and not (given.get("first") and given.get("last"))):
         name = _USUAL
     first, last = _days(name, today, given)
-    if not first <= last or last - first > _LONGEST:
-        raise Invalid("These are no days from first to last.", hint="Choose at most three years.")
+    if not _EARLIEST <= first <= last <= _LATEST or last - first > _LONGEST:
+        raise Invalid(
+            "These are no days from first to last.", hint="Choose at most three years, from 2000 on."
+        )
     step = "month" if given.get("by") == "month" or (last - first).days >= _MOST_DAYS else "day"
     return Span(name, first, last, step)
 

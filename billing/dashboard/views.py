@@ -51,7 +51,12 @@ _STANDING = (
     ("At the processor", _kinds.PROCESSOR_CLEARING.value, 1),
     ("Tax to be passed on", _kinds.SALES_TAX.value, -1),
 )
-_SHOPPERS = {"refund": "Refunds to shoppers", "dispute": "Payments that shoppers' banks took back"}
+_TAKEN_BACK = {
+    "refund": "Refunds to shoppers",
+    "dispute": "Payments that shoppers' banks took back",
+    "invoice_disputed": "Invoices whose payment merchants' banks took back",
+    "top_up_disputed": "Top-ups that merchants' banks took back",
+}
 _FILES = {
     "totals": "Totals by day",
     "subjects": "Merchants, developers, agents",
@@ -116,9 +121,9 @@ def _figures(income: Income, before: Income) -> dict[str, object]:
             {"name": name, "values": [step[name] for step in income.steps.values()]}
             for name in [*list(SOURCES)[:2], "Margin"]
         ],
-        "shoppers": [
-            (words, kind, income.money(income.shoppers[kind][0]), income.shoppers[kind][1])
-            for kind, words in _SHOPPERS.items()
+        "taken_back": [
+            (words, kind, income.money(income.taken_back[kind][0]), income.taken_back[kind][1])
+            for kind, words in _TAKEN_BACK.items()
         ],
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -73,7 +74,7 @@ def incident(request: HttpRequest, incident_id: uuid.UUID) -> HttpResponse:
         )
         messages.success(request, "Resolved.")
         return redirect("billing:incident", found.pk)
-    lines = found.lines.order_by("gone_at", "pk")
+    lines = found.lines.order_by(F("gone_at").asc(nulls_first=True), "pk")
     page = Paginator(lines, PER_PAGE).get_page(request.GET.get("page"))
     return render(
         request,

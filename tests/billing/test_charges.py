@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.urls import reverse
 
 from agentstore.identity.services import add_member, create_organization
 from agentstore.kit.clock import now
-from billing import disputes, metering, review
+from billing import disputes, metering, posting, review
 from billing.models import UsageEvent
 from tests.billing.conftest import converse, usd
 from tests.billing.test_pages import business, text
@@ -77,6 +80,32 @@ def test_each_reader_is_told_what_is_theirs(client, mia, alice, olivia, prices, 
     waiting = page_of(client, UsageEvent.objects.get(kind="agent_tax"), studio, "developer")
     assert "Until the return window of the sale is over." in waiting
     assert "10 % of it stays in reserve" in waiting
+
+
+def test_a_developer_is_not_told_that_a_rule_has_flagged_it(client, mia, alice, olivia, prices, business):
+    merchant, studio = business
+    converse(
+        prices, "conversation-0002", merchant_ref=merchant.ref, developer_ref=studio.ref, occurred_at=now(),
+        reported=["own_organization"],
+    )  # fmt: skip
+    with time_machine.travel(now() + timedelta(days=2), tick=False):
+        posting.post_due_events()
+    event = UsageEvent.objects.get(conversation_ref="conversation-0002")
+    assert event.status == "review"
+    client.force_login(mia)
+    assert "a fraud rule has flagged it" in page_of(client, event, merchant)
+
+    def check_hidden() -> None:
+        earning = page_of(client, event, studio, "developer")
+        for hidden in ("fraud", "lagged", "review", "Own organization", "decides"):
+            assert hidden not in earning, hidden
+        assert text(client, reverse("billing:earnings", args=[studio.slug])).count("review") == 0
+
+    client.force_login(alice)
+    check_hidden()
+    assert "In quarantine" in page_of(client, event, studio, "developer")
+    review.release_event(event_id=event.pk, reason="a colleague", by=f"user:{olivia.pk}")
+    check_hidden()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid
 from agentstore.kit.money import Money
-from billing import budgets, ledger, metering, posting
+from billing import budgets, chargebacks, ledger, metering, posting
+from billing.accounts import merchant_receivable
 from billing.dashboard.income import read_income
 from billing.dashboard.spans import Span, read_span
 from billing.models import Entry, Invoice, Payout, SubjectTotal, UsageEvent
@@ -167,6 +168,8 @@ def test_spans_of_days_and_what_they_are_compared_with():
     for wrong in (
         {"first": "2026-02-30", "last": "2026-03-01"},
         {"first": "2026-03-02", "last": "2026-03-01"},
+        {"first": "0001-01-01", "last": "0001-01-31"},
+        {"first": "9999-12-01", "last": "9999-12-31"},
     ):
         with pytest.raises(Invalid):
             read_span(wrong)
@@ -184,7 +187,40 @@ def test_the_operator_sees_what_is_left_of_fees(client, olivia, business):
     assert "€5.00" in in_euros
     assert "$" not in in_euros
     assert "No fees in this time" in in_euros
-    text(client, reverse("billing:operator") + "?first=2026-01-02&last=2026-01-01", 400)
+    for wrong in (
+        "first=2026-01-02&last=2026-01-01",
+        "first=0001-01-01&last=0001-01-02",
+        "first=9999-12-31&last=9999-12-31",
+    ):
+        text(client, f"{reverse('billing:operator')}?{wrong}", 400)
+    text(client, f"{reverse('billing:operator')}?first=2000-01-01&last=2000-01-01")
+    text(client, f"{reverse('billing:operator')}?first=2999-12-01&last=2999-12-31&by=month")
+
+
+def test_what_banks_took_of_merchants_is_not_shoppers(client, olivia):
+    chargebacks.post_withdrawal(dispute_ref="dp_1", amount=usd("7"), fee=usd("15"))
+    chargebacks.post_withdrawal(dispute_ref="dp_2", amount=usd("30"), fee=usd("15"))
+    chargebacks.post_top_up_withdrawn(dispute_ref="dp_2", merchant_ref=MERCHANT, amount=usd("30"))
+    chargebacks.post_withdrawal(dispute_ref="dp_3", amount=usd("9"), fee=usd("15"))
+    ledger.post(
+        kind="invoice_disputed",
+        idempotency_key="invoice_disputed:dp_3",
+        occurred_at=now(),
+        entries=[
+            ledger.debit(merchant_receivable(MERCHANT, "USD"), 9_000_000),
+            ledger.credit(chargebacks.dispute_loss("USD"), 9_000_000),
+        ],
+    )
+    assert read_income(currency="USD", span=around_today()).taken_back == {
+        "refund": (0, 0),
+        "dispute": (7_000_000, 1),
+        "invoice_disputed": (9_000_000, 1),
+        "top_up_disputed": (30_000_000, 1),
+    }
+    client.force_login(olivia)
+    page = text(client, reverse("billing:operator"))
+    for kind in ("dispute", "invoice_disputed", "top_up_disputed"):
+        assert f"kind={kind}&amp;first=" in page
 
 
 def test_a_figure_leads_to_its_journals(client, olivia, business):

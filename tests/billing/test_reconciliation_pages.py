@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from django.urls import reverse
 
+from agentstore.kit.clock import now
 from billing.models import Incident, IncidentLine, ReconciledBalance, Reconciliation
 from billing.reconciliation import state
 from billing.reconciliation.findings import MOST_LINES, Difference, Findings
@@ -88,6 +89,13 @@ def test_an_incident_leads_to_journal_event_and_processor(client, olivia, incide
     for words in ("At the processor, not in the books", "ch_1", "$29.00", "payment:pi_2"):
         assert words in page
     assert reverse("billing:fee", args=[incident.lines.get(problem="no_journal").event_id]) in page
+
+
+def test_what_is_gone_comes_after_what_is_open(client, olivia, incident):
+    incident.lines.filter(problem="not_booked").update(gone_at=now())
+    client.force_login(olivia)
+    page = text(client, reverse("billing:incident", args=[incident.pk]))
+    assert page.rindex("payment:pi_2") < page.rindex("payment:pi_1")
 
 
 def test_its_lines_as_a_file_that_no_spreadsheet_runs(client, olivia, incident):
