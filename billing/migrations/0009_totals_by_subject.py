@@ -1,32 +1,8 @@
-"""Fees added up by day for each merchant, developer and agent; the totals of what is rolled up already."""
+"""Fees added up by day for each merchant, developer and agent; 0012 adds up those of before."""
 
 from __future__ import annotations
 
 from django.db import migrations, models
-
-CATCH_UP = """
-WITH fees AS (
-    SELECT (j.posted_at AT TIME ZONE 'UTC')::date AS day, (u.occurred_at AT TIME ZONE 'UTC')::date AS happened,
-           j.kind AS journal_kind, u.currency, u.merchant_ref, u.developer_ref, u.agent_ref,
-           sum(k.sign * u.amount_micros) AS fee, sum(k.sign * u.developer_share_micros) AS share, count(*) AS journals
-    FROM billing_entry e JOIN billing_journal j ON j.id = e.journal_id
-    JOIN (VALUES ('ppcv', 1), ('ppcv_reversal', -1), ('credit_note', -1), ('agent_tax', 1), ('tax_reversal', 1))
-        AS k(kind, sign) ON k.kind = j.kind
-    JOIN billing_usageevent u ON u.journal_id =
-        CASE WHEN j.kind IN ('ppcv_reversal', 'credit_note') THEN j.reverses_id ELSE j.id END
-    WHERE e.leg = 1 AND e.xid < (SELECT xid FROM billing_rollupmark WHERE id = 1) GROUP BY 1, 2, 3, 4, 5, 6, 7
-)
-INSERT INTO billing_subjecttotal (role, currency, day, merchant_ref, developer_ref, agent_ref, journal_kind,
-                                  fee_micros, share_micros, journals)
-SELECT CASE grouping(merchant_ref, developer_ref, agent_ref)
-           WHEN 3 THEN 'merchant' WHEN 5 THEN 'developer' WHEN 4 THEN 'agent' ELSE 'pair' END,
-       currency, coalesce(day, happened), coalesce(merchant_ref, ''), coalesce(developer_ref, ''),
-       coalesce(agent_ref, ''), journal_kind, sum(fee)::bigint, sum(share)::bigint, sum(journals)::bigint
-FROM fees GROUP BY GROUPING SETS (
-    (currency, journal_kind, day, merchant_ref), (currency, journal_kind, day, developer_ref),
-    (currency, journal_kind, day, developer_ref, agent_ref), (currency, journal_kind, happened, merchant_ref, agent_ref)
-)
-"""
 
 
 class Migration(migrations.Migration):
@@ -85,5 +61,4 @@ class Migration(migrations.Migration):
             model_name='subjecttotal',
             constraint=models.UniqueConstraint(fields=('role', 'currency', 'day', 'merchant_ref', 'developer_ref', 'agent_ref', 'journal_kind'), name='one_subject_total_a_day'),
         ),
-        migrations.RunSQL(CATCH_UP, migrations.RunSQL.noop),
     ]

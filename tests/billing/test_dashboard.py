@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Sum
 from django.urls import reverse
 from hypothesis import HealthCheck, given
@@ -27,6 +27,7 @@ from billing.sales import SaleLine, post_sale
 from billing.verification import verify_books
 from tests.billing.conftest import MERCHANT, STUDIO, converse, take_back, usd
 from tests.billing.seen import until_all_is_seen
+from tests.billing.test_ledger import in_threads
 from tests.billing.test_pages import business, text
 
 __all__ = ["business"]
@@ -140,13 +141,35 @@ def test_the_migrations_give_old_fees_the_same_totals(prices, settings):
     ledger.roll_up()
     columns = [field.name for field in SubjectTotal._meta.fields if field.name != "id"]
     kept = set(SubjectTotal.objects.values_list(*columns))
-    billing = import_module("billing.migrations.0009_totals_by_subject")
+    billing = import_module("billing.migrations.0012_totals_of_before")
     shopping = import_module("marketplace.shopping.migrations.0006_agents_of_fees")
     SubjectTotal.objects.all().delete()
     for sql in (billing.CATCH_UP, shopping.ADD_UP_ANEW):
         with connection.cursor() as cursor:
             cursor.execute(sql)
         assert set(SubjectTotal.objects.values_list(*columns)) == kept
+    with connection.cursor() as cursor:
+        cursor.execute(billing.CATCH_UP)
+    assert set(SubjectTotal.objects.values_list(*columns)) == kept, "the roll-up may have begun before it"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_of_old_fees_and_the_roll_up_wait_for_each_other():
+    from importlib import import_module
+
+    ledger.roll_up()
+    catch_up = import_module("billing.migrations.0012_totals_of_before").CATCH_UP
+
+    def migrate(number: int) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '100ms'")
+            cursor.execute(catch_up)
+
+    with transaction.atomic():
+        connection.cursor().execute("SELECT FROM billing_rollupmark FOR UPDATE")
+        with pytest.raises(OperationalError):
+            in_threads(1, migrate)
+    in_threads(1, migrate)
 
 
 def test_spans_of_days_and_what_they_are_compared_with():
