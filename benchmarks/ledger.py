@@ -23,9 +23,9 @@ from benchmarks.report import Report, parser
 EVENTS = """
 INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, buyer_ref,
     line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros, funding,
-    status, occurred_at, recorded_at, due_at)
+    status, occurred_at, recorded_at, due_at, agent_ref)
 SELECT id, 'ppcv:' || id, 'ppcv', id::text, 'org:m' || n %% 200, 'org:d' || n %% 50, '', '', 'electronics', %(prices)s,
-    'USD', 0, 250000, 175000, 'postpaid', 'rated', now(), now(), now()
+    'USD', 0, 250000, 175000, 'postpaid', 'rated', now(), now(), now(), 'agent:' || n %% 100
 FROM (SELECT n, ((lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
     || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15)))::uuid AS id
     FROM generate_series(1, %(count)s) AS n) AS made
