@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='usageevent',
             name='agent_ref',
-            field=models.CharField(blank=True, help_text='what brought it about, as the caller names it', max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', help_text='what brought it about, as the caller names it', max_length=64),
         ),
         migrations.AddIndex(
             model_name='chargedispute',

@@ -108,7 +108,11 @@ class UsageEvent(models.Model):
     merchant_ref = models.CharField(max_length=64)
     developer_ref = models.CharField(max_length=64)
     agent_ref = models.CharField(
-        max_length=64, blank=True, help_text="what brought it about, as the caller names it"
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what brought it about, as the caller names it",
     )
     buyer_ref = models.CharField(max_length=64, blank=True, help_text="who talked, as the caller names them")
     line_ref = models.CharField(max_length=64, blank=True)
