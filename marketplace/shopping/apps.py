@@ -9,6 +9,5 @@ class ShoppingConfig(AppConfig):
     def ready(self) -> None:
         """Say to the money pages what fees were for."""
         from billing.charges.words import register_teller
-        from marketplace.shopping.billed import tell_subjects
 
-        register_teller(tell_subjects)
+        register_teller("marketplace.shopping.billed.tell_subjects")

@@ -199,13 +199,13 @@ def live(standin: StandIn, *, examples: int, steps: int, always_the_same: bool =
 
 
 @pytest.mark.django_db(transaction=True)
-def test_money_is_conserved_whatever_happens(standin):
+def test_money_is_conserved_whatever_happens(blank_standin):
     # The long run is for new histories: a failure here is a change's, not chance.
-    live(standin, examples=6, steps=20, always_the_same=True)
+    live(blank_standin, examples=6, steps=20, always_the_same=True)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.django_db(transaction=True)
-def test_money_is_conserved_for_a_long_time(standin):
-    live(standin, examples=300, steps=60)
+def test_money_is_conserved_for_a_long_time(blank_standin):
+    live(blank_standin, examples=300, steps=60)
