@@ -40,7 +40,7 @@ class Effects:
 
     def money(self, micros: int) -> Money:
         """For reading: in the currency's minor unit."""
-        return Money.from_minor(Money(micros, self.currency).minor, self.currency)
+        return Money(micros, self.currency).rounded
 
 
 def effects_on(month: Month, prices: PriceVersion) -> Effects:

@@ -45,7 +45,7 @@ def start_top_up(*, merchant_ref: str, amount: Money, by: str) -> TopUp:
         raise Invalid(f"At least {least} can be paid in.")
     if amount.micros > LARGEST:
         raise Invalid(f"At most {Money(LARGEST, amount.currency)} can be paid in at once.")
-    if Money.from_minor(amount.minor, amount.currency) != amount:
+    if amount.rounded != amount:
         raise Invalid("An amount has whole cents.")
     top_up = TopUp.objects.create(
         merchant_ref=merchant_ref, currency=amount.currency, amount_micros=amount.micros

@@ -73,6 +73,11 @@ class Money:
         return half_even(self.micros, 10 ** (6 - exponent(self.currency)))
 
     @property
+    def rounded(self) -> Money:
+        """In whole minor units, half-even: for reading, and for what has none smaller."""
+        return Money.from_minor(self.minor, self.currency)
+
+    @property
     def decimal(self) -> Decimal:
         """In major units, exact."""
         return Decimal(self.micros) / MICRO

@@ -31,7 +31,7 @@ class MonthView:
     @property
     def expected(self) -> Money | None:
         """What it will come to, rounded for reading."""
-        return None if self.forecast is None else _readable(self.forecast.expected, self.currency)
+        return None if self.forecast is None else Money(self.forecast.expected, self.currency).rounded
 
     @property
     def labels(self) -> list[str]:
@@ -48,11 +48,10 @@ class MonthView:
         """Between which amounts in four months of five."""
         if self.forecast is None:
             return None
-        return _readable(self.forecast.low, self.currency), _readable(self.forecast.high, self.currency)
-
-
-def _readable(micros: int, currency: str) -> Money:
-    return Money.from_minor(Money(micros, currency).minor, currency)
+        low, high = (
+            Money(micros, self.currency).rounded for micros in (self.forecast.low, self.forecast.high)
+        )
+        return low, high
 
 
 def merchant_month(*, merchant_ref: str, currency: str, at: datetime | None = None) -> MonthView:
@@ -147,7 +146,7 @@ def _view(
     days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
     return MonthView(
         currency,
-        _readable(sum(_of_month(kind, month) for kind in kinds), currency),
+        Money(sum(_of_month(kind, month) for kind in kinds), currency).rounded,
         total,
         [(day, sum(kind.get(day, 0) for kind in kinds)) for day in days],
     )

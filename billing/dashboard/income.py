@@ -163,7 +163,7 @@ class Income:
 
     def money(self, micros: int) -> Money:
         """Rounded to the minor unit, for reading."""
-        return Money.from_minor(Money(micros, self.currency).minor, self.currency)
+        return Money(micros, self.currency).rounded
 
 
 def source_of(journal_kind: str) -> str:

@@ -170,4 +170,4 @@ def refused_payouts(span: Span) -> int:
 def balance_of(books: dict[str, TrialLine], kind: str, currency: str) -> Money:
     """The balance of all accounts of a kind, debit positive, rounded to the minor unit for reading."""
     line = books.get(kind)
-    return Money.from_minor(line.balance.minor, currency) if line else Money(0, currency)
+    return line.balance.rounded if line else Money(0, currency)

@@ -177,7 +177,7 @@ def _tops(span: Span, currency: str) -> list[tuple[str, str, list[tuple[str, str
             role.value,
             [
                 (names.get(it.ref, "Not known"), _usage_of(role, it), it.conversations,
-                 _readable(it.fee_micros, currency), _readable(it.kept_micros, currency))
+                 Money(it.fee_micros, currency).rounded, Money(it.kept_micros, currency).rounded)
                 for it in found[role]
             ],
         )
@@ -191,10 +191,6 @@ def _usage_of(role: str, it: SubjectSum) -> str:
         return ""
     asked = {role: it.ref} if role != "agent" else {"developer": it.developer_ref, "agent": it.ref}
     return f"{reverse('billing:usage')}?{urlencode(asked)}"
-
-
-def _readable(micros: int, currency: str) -> Money:
-    return Money.from_minor(Money(micros, currency).minor, currency)
 
 
 @require_GET

@@ -128,7 +128,7 @@ def open_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed
     facts = read_offers(offer_ids=[line.offer_id for line in lines])
     bought = _require_buyable(lines, facts, shopper=shopper, country=address.country)
     total = Money(sum(fact.price.micros * line.quantity for line, fact in bought), settings.STORE_CURRENCY)
-    if not bought or total != agreed_total or Money.from_minor(total.minor, total.currency) != total:
+    if not bought or total != agreed_total or total.rounded != total:
         raise CartChanged("Your cart has changed.", hint="Look it through once more.", total=str(total))
     least = smallest_payment(total.currency)
     if total < least:
