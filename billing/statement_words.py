@@ -74,9 +74,14 @@ def sections_of(statement: Statement) -> list[Section]:
     ]
 
 
+def words_of(kind: str) -> str:
+    """A kind of journal for people."""
+    return WORDS.get(kind, kind.replace("_", " ").capitalize())
+
+
 def describe(line: StatementLine) -> str:
     """A line in words: what, where it was late from, and what one of it costs where all cost the same."""
-    text = WORDS.get(line.kind, line.kind.replace("_", " ").capitalize())
+    text = words_of(line.kind)
     if line.category:
         text += f", {line.category}"
     if line.late_from:

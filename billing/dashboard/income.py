@@ -16,7 +16,7 @@ from agentstore.kit.money import Money
 from billing.balances import tail_floor
 from billing.dashboard.spans import Span
 from billing.models import Account
-from billing.statement_words import WORDS
+from billing.statement_words import words_of
 from billing.totals import TOTALS
 
 _Kind = Account.Kind
@@ -27,6 +27,8 @@ SOURCES: Final = {
     "Agent tax": ("agent_tax", "tax_reversal"),
     "Credited and written off": ("credit_note", "invoice_written_off", "invoice_written_off_reversal"),
 }
+# Those that always have a row and a line in the chart.
+MAIN: Final = tuple(SOURCES)[:2]
 _OTHER: Final = "Other"
 COSTS: Final = {
     "Processor fees": _Kind.PROCESSOR_FEES.value,
@@ -77,7 +79,7 @@ class Part:
     @property
     def words(self) -> str:
         """The kind for people."""
-        return WORDS.get(self.kind, self.kind.replace("_", " ").capitalize())
+        return words_of(self.kind)
 
     @property
     def fees(self) -> int:
@@ -222,7 +224,7 @@ def _sources(rows: list[_Moved], earning: set[str]) -> list[Source]:
     sources = {name: Source(name) for name in [*SOURCES, _OTHER]}
     for part in parts.values():
         sources[source_of(part.kind)].parts.append(part)
-    return [source for source in sources.values() if source.parts or source.name in list(SOURCES)[:2]]
+    return [source for source in sources.values() if source.parts or source.name in MAIN]
 
 
 def _by_kind(rows: list[_Moved], account_kind: str) -> dict[str, int]:
@@ -234,7 +236,7 @@ def _by_kind(rows: list[_Moved], account_kind: str) -> dict[str, int]:
 
 
 def _steps(rows: list[_Moved], span: Span) -> dict[date, dict[str, int]]:
-    names = [*list(SOURCES)[:2], "Margin"]
+    names = [*MAIN, "Margin"]
     steps = {start: dict.fromkeys(names, 0) for start in span.steps()}
     for row in rows:
         if row.account_kind == _Kind.PLATFORM_REVENUE:

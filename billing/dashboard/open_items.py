@@ -26,12 +26,6 @@ AGES: Final = {
     "91": "More than 90 days overdue",
 }
 _OLDEST_FIRST: Final = ((90, "91"), (60, "61"), (30, "31"), (0, "1"))
-HELD: Final = (
-    UsageEvent.Status.HELD,
-    UsageEvent.Status.QUARANTINED,
-    UsageEvent.Status.REVIEW,
-    UsageEvent.Status.RATED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,7 @@ def read_receivables(*, currency: str, books: dict[str, TrialLine]) -> Receivabl
 def read_held(*, currency: str) -> list[Amount]:
     """Fees that are not on the books yet, by what they wait for."""
     rows = (
-        UsageEvent.objects.filter(status__in=HELD, currency=currency)
+        UsageEvent.objects.filter(status__in=UsageEvent.OPEN, currency=currency)
         .values_list("status")
         .annotate(Count("pk"), Sum("amount_micros"))
         .order_by()
@@ -98,7 +92,7 @@ def read_held(*, currency: str) -> list[Amount]:
     found = {status: (count, Money(micros, currency)) for status, count, micros in rows}
     return [
         Amount(status.value, str(status.label), *found.get(status.value, (0, Money(0, currency))))
-        for status in HELD
+        for status in UsageEvent.OPEN
         if status != UsageEvent.Status.HELD or status.value in found
     ]
 

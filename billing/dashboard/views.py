@@ -17,7 +17,7 @@ from agentstore.kit.tables import stream_csv
 from agentstore.kit.text import storable
 from billing.balances import trial_balance
 from billing.dashboard.exports import EXPORTS
-from billing.dashboard.income import SOURCES, Income, read_income
+from billing.dashboard.income import MAIN, Income, read_income
 from billing.dashboard.open_items import (
     balance_of,
     holds_in_force,
@@ -33,7 +33,7 @@ from billing.names import names_of
 from billing.paging import newest
 from billing.reconciliation import state
 from billing.rollups.subjects import SubjectSum, largest_subjects
-from billing.statement_words import WORDS
+from billing.statement_words import words_of
 
 _TOPS = {
     SubjectTotal.Role.MERCHANT: "Merchants",
@@ -111,7 +111,7 @@ def _figures(income: Income, before: Income) -> dict[str, object]:
         "rows": _rows(income),
         "costs": [
             (cost.name, cost.account_kind, income.money(-cost.total),
-             [(WORDS.get(kind, kind.replace("_", " ").capitalize()), kind, income.money(-micros))
+             [(words_of(kind), kind, income.money(-micros))
               for kind, micros in cost.parts.items()])
             for cost in income.costs
         ],
@@ -119,7 +119,7 @@ def _figures(income: Income, before: Income) -> dict[str, object]:
         "labels": [income.span.name_of(start) for start in income.steps],
         "series": [
             {"name": name, "values": [step[name] for step in income.steps.values()]}
-            for name in [*list(SOURCES)[:2], "Margin"]
+            for name in [*MAIN, "Margin"]
         ],
         "taken_back": [
             (words, kind, income.money(income.taken_back[kind][0]), income.taken_back[kind][1])

@@ -20,7 +20,7 @@ from billing.invoices import overdue
 from billing.models import BillingParty, ChargeDispute, Invoice, Statement, StatementLine
 from billing.paging import PER_PAGE
 from billing.statement_rules import sign_of
-from billing.statement_words import WORDS, describe, sections_of, shown, unit_price
+from billing.statement_words import describe, sections_of, shown, unit_price, words_of
 from billing.statements import line_items
 
 
@@ -124,7 +124,7 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
             "line": chosen,
             "words": describe(chosen),
             "items": [
-                (item, WORDS.get(item.kind, item.kind), sign * item.amount, disputed.get(item.event_id))
+                (item, words_of(item.kind), sign * item.amount, disputed.get(item.event_id))
                 for item in items
             ],
             "disputable": disputable,
