@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
 
+from agentstore.kit.administration import ReadOnlyAdmin, ReadOnlyInline
 from sandbox.models import Image, PoolTarget, Sandbox, SandboxStatusChange
 
 
-class _ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: images are built and sandboxes started by services."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: a row without its container would leave it running."""
-        return False
-
-
-class _Changes(_ReadOnly, TabularInline):  # type: ignore[misc]  # unfold is untyped
+class _Changes(ReadOnlyInline):
     model = SandboxStatusChange
     fields = ("at", "from_status", "to_status", "by", "reason")
-    extra = 0
 
 
 @admin.register(Sandbox)
-class SandboxAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class SandboxAdmin(ReadOnlyAdmin):
     """Sandboxes, with their history. The token's hash is nobody's business."""
 
     list_display = ("id", "tenant", "status", "runtime", "fault", "failure_code", "created_at")
@@ -43,7 +25,7 @@ class SandboxAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold is un
 
 
 @admin.register(Image)
-class ImageAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class ImageAdmin(ReadOnlyAdmin):
     """Images that were built or loaded."""
 
     list_display = ("image_id", "source", "size", "built_at")
@@ -52,7 +34,7 @@ class ImageAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold is unty
 
 
 @admin.register(PoolTarget)
-class PoolTargetAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class PoolTargetAdmin(ReadOnlyAdmin):
     """Who is kept warm."""
 
     list_display = ("tenant", "floor", "updated_at")

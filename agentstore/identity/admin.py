@@ -9,29 +9,15 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from agentstore.identity.models import Invitation, Membership, MembershipEvent, Organization, User
+from agentstore.kit.administration import ReadOnlyInline
 
 # Operators sign in like everybody, so that their second factor is asked for.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # allauth's documented way
 admin.site.unregister(Group)
-
-
-class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold ships no types
-    """Rows that only services write."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here."""
-        return False
 
 
 class MembershipInline(ReadOnlyInline):

@@ -124,8 +124,7 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
             "line": chosen,
             "words": describe(chosen),
             "items": [
-                (item, words_of(item.kind), sign * item.amount, disputed.get(item.event_id))
-                for item in items
+                (item, words_of(item.kind), sign * item.amount, disputed.get(item.event_id)) for item in items
             ],
             "disputable": disputable,
             "may_change": membership_for(request.user, slug).role in MANAGERS,

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.forms import ActionForm
 
+from agentstore.kit.administration import ReadOnlyAdmin
 from marketplace.catalog.models import Category, FeedImport, Offer, Product
 from marketplace.catalog.products import restore_product, withhold_product
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Lists and shows; what changes goes through the catalogue's services."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
 
 
 class ReasonForm(ActionForm):  # type: ignore[misc]  # unfold has no types

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from agentstore.identity.models import User
+from agentstore.kit.administration import ReadOnlyAdmin, ReadOnlyInline
 from agentstore.kit.errors import Invalid
 from marketplace.shopping.models import UcpOrderEvent, UcpOrderEventChange, UcpPlatform, UcpProfile
 from marketplace.shopping.ucp.callers import require_https
@@ -64,47 +65,23 @@ class UcpPlatformAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         obj.pk = register_platform(profile=obj.profile, keys=obj.keys, must_sign=obj.must_sign).pk
 
 
-class _Kept(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Lists and shows; adds, changes and deletes nothing."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-
 @admin.register(UcpProfile)
-class UcpProfileAdmin(_Kept):
+class UcpProfileAdmin(ReadOnlyAdmin):
     """What platforms say of themselves, as fetched."""
 
     list_display = ("profile", "version", "webhook_url", "fetched_at", "fresh_until")
     search_fields = ("profile",)
 
 
-class ChangeInline(admin.TabularInline):  # type: ignore[type-arg]  # not generic when it runs
+class ChangeInline(ReadOnlyInline):
     """How an event came to its status."""
 
     model = UcpOrderEventChange
-    extra = 0
-    can_delete = False
-    readonly_fields = ("at", "from_status", "to_status", "reason", "by")
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody."""
-        return False
+    fields = ("at", "from_status", "to_status", "reason", "by")
 
 
 @admin.register(UcpOrderEvent)
-class UcpOrderEventAdmin(_Kept):
+class UcpOrderEventAdmin(ReadOnlyAdmin):
     """Orders' events for platforms: what was taken, what waits and why, what was given up."""
 
     list_display = ("order", "kind", "platform", "status", "attempts", "last_error", "at", "due_at")
