@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,7 +13,7 @@ from agentstore.kit.money import Money
 from billing.charges.forecast import WINDOW, Forecast, fill_days, forecast_month
 from billing.models import BudgetDay, MerchantBudget, SubjectTotal
 from billing.periods import Month, day_of
-from billing.rollups.subjects import subject_by_day
+from billing.rollups.subjects import SubjectDay, subject_by_day
 
 # Some days more than the forecast's, to know how long there has been anything.
 _LOOK_BACK: Final = timedelta(days=WINDOW + 31)
@@ -57,60 +58,32 @@ class MonthView:
 def merchant_month(*, merchant_ref: str, currency: str, at: datetime | None = None) -> MonthView:
     """Fees for conversations, held ones included, as its caps count them, and agent tax as it was booked.
 
-    Two queries, whatever the number of fees. The forecast of conversations stays within the caps in force.
+    Three queries, whatever the number of fees. The forecast of conversations stays within the caps in force.
     """
     today, month = day_of(at or now()), Month.of(at or now())
-    ppcv = _ppcv_days(merchant_ref, currency, today)
     tax: defaultdict[date, int] = defaultdict(int)
-    for it in subject_by_day(
-        role=SubjectTotal.Role.MERCHANT,
-        ref=merchant_ref,
-        currency=currency,
-        first=today - _LOOK_BACK,
-        last=today,
-    ):
+    for it in _booked(SubjectTotal.Role.MERCHANT, merchant_ref, currency, today):
         if it.journal_kind in _TAX:
             tax[it.day] += it.fee_micros
     budget = MerchantBudget.objects.filter(
         merchant_ref=merchant_ref, currency=currency, period=str(month)
     ).first()
-    left = _days_left(month, today)
-    conversations = forecast_month(
-        before=_of_month(ppcv, month) - ppcv.get(today, 0),
-        today=ppcv.get(today, 0),
-        days=fill_days(ppcv, until=today),
-        days_left=left,
-        month_cap=budget.cap_micros if budget else None,
-        day_cap=budget.day_cap_micros if budget else None,
-    )
-    sales = forecast_month(
-        before=_of_month(tax, month) - tax.get(today, 0),
-        today=tax.get(today, 0),
-        days=fill_days(tax, until=today),
-        days_left=left,
-    )
-    return _view(currency, month, today, [ppcv, tax], [conversations, sales])
+    ppcv = _ppcv_days(merchant_ref, currency, today)
+    forecasts = [_forecast(ppcv, month, today, budget), _forecast(tax, month, today)]
+    return _view(currency, month, today, [ppcv, tax], forecasts)
 
 
 def developer_month(*, developer_ref: str, currency: str, at: datetime | None = None) -> MonthView:
     """A developer's shares by the day of booking, what was taken back off its day."""
     today, month = day_of(at or now()), Month.of(at or now())
     shares: defaultdict[date, int] = defaultdict(int)
-    for it in subject_by_day(
-        role=SubjectTotal.Role.DEVELOPER,
-        ref=developer_ref,
-        currency=currency,
-        first=today - _LOOK_BACK,
-        last=today,
-    ):
+    for it in _booked(SubjectTotal.Role.DEVELOPER, developer_ref, currency, today):
         shares[it.day] += it.share_micros
-    forecast = forecast_month(
-        before=_of_month(shares, month) - shares.get(today, 0),
-        today=shares.get(today, 0),
-        days=fill_days(shares, until=today),
-        days_left=_days_left(month, today),
-    )
-    return _view(currency, month, today, [shares], [forecast])
+    return _view(currency, month, today, [shares], [_forecast(shares, month, today)])
+
+
+def _booked(role: str, ref: str, currency: str, today: date) -> Sequence[SubjectDay]:
+    return subject_by_day(role=role, ref=ref, currency=currency, first=today - _LOOK_BACK, last=today)
 
 
 def _ppcv_days(merchant_ref: str, currency: str, today: date) -> dict[date, int]:
@@ -123,9 +96,18 @@ def _ppcv_days(merchant_ref: str, currency: str, today: date) -> dict[date, int]
     return dict(days.values_list("day", "spent_micros"))
 
 
-def _days_left(month: Month, today: date) -> int:
-    """Today included."""
-    return (month.end.date() - today).days
+def _forecast(
+    days: dict[date, int], month: Month, today: date, budget: MerchantBudget | None = None
+) -> Forecast | None:
+    so_far = days.get(today, 0)
+    return forecast_month(
+        before=_of_month(days, month) - so_far,
+        today=so_far,
+        days=fill_days(days, until=today),
+        days_left=(month.end.date() - today).days,
+        month_cap=budget.cap_micros if budget else None,
+        day_cap=budget.day_cap_micros if budget else None,
+    )
 
 
 def _of_month(days: dict[date, int], month: Month) -> int:
