@@ -43,11 +43,9 @@ def ensure_category(names: Sequence[str]) -> Category | None:
 
 def ensure_categories(paths: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Category | None]:
     """The same for many paths: one query where all are known."""
-    known = {
-        category.slug: category
-        for category in Category.objects.filter(slug__in={slug_of(path) for path in paths})
-    }
-    return {path: known.get(slug_of(path)) or ensure_category(path) for path in set(paths)}
+    slugs = {path: slug_of(path) for path in set(paths)}
+    known = Category.objects.in_bulk(set(slugs.values()), field_name="slug")
+    return {path: known.get(slug) or ensure_category(path) for path, slug in slugs.items()}
 
 
 def find_slugs(values: Collection[str]) -> tuple[str, ...]:

@@ -1,0 +1,78 @@
+"""Searching while a feed is read: a catalogue, a shopper who searches steadily, a worker that keeps the index."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+
+from agentstore.demo.programs import GIVING_WAY
+from benchmarks.catalog_build import build_catalogue
+from benchmarks.catalog_rows import Sizes, queries
+
+# Searches are ten a second: a steady crowd, not a contest for the processor.
+PACE_SECONDS = 0.1
+
+
+def keep_index() -> None:
+    """In a process of its own, as the index's worker: what changed goes into the index, new texts get vectors."""
+    django.setup()
+    from marketplace.catalog.tasks import index_outbox
+
+    while True:
+        index_outbox()
+        time.sleep(1)
+
+
+def fill(variants: int, *, bases: int, directory: Path) -> None:
+    """A catalogue of so many variants with its index and vectors, as in benchmarks/catalog.py."""
+    build_catalogue(lambda *_, **__: None, Sizes(variants), bases=bases, directory=directory)
+
+
+@contextmanager
+def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[float]]:
+    """Search with filters at a steady pace; gives the list that milliseconds are added to.
+
+    With an environment, a worker keeps the index meanwhile.
+    """
+    from django.db import connection
+
+    from agentstore.kit.money import Money
+    from marketplace.catalog.search import SearchFilters, search_catalog
+    from marketplace.catalog.search.embedder import embed_query
+
+    filters = SearchFilters(max_price=Money(250_000_000, "USD"), ships_to="US")
+    spent: list[float] = []
+    ended = threading.Event()
+
+    def search() -> None:
+        try:
+            for text in itertools.cycle(queries(500)):
+                if ended.wait(PACE_SECONDS):
+                    return
+                embed_query.cache_clear()
+                began = time.perf_counter()
+                search_catalog(query=text, filters=filters)
+                spent.append(1000 * (time.perf_counter() - began))
+        finally:
+            connection.close()
+
+    program = "from benchmarks.feeds_meanwhile import keep_index; keep_index()"
+    worker = environment and subprocess.Popen([*GIVING_WAY, sys.executable, "-c", program], env=environment)
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        yield spent
+    finally:
+        ended.set()
+        thread.join()
+        if worker:
+            worker.terminate()
+            worker.wait()
