@@ -106,7 +106,11 @@ TEMPLATES = [
                 "agentstore.identity.context.workspaces",
                 "marketplace.shopping.context.cart",
             ],
-            "builtins": ["agentstore.kit.templatetags.kit", "agentstore.kit.templatetags.charts"],
+            "builtins": [
+                "agentstore.kit.templatetags.kit",
+                "agentstore.kit.templatetags.charts",
+                "marketplace.catalog.templatetags.photos",
+            ],
         },
     }
 ]

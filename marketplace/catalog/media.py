@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -15,6 +15,8 @@ from agentstore.kit.errors import Invalid
 from marketplace.catalog.models import Media, Product
 
 LONGEST_SIDE: Final = 640
+# What a card shows; twice as dense screens take the whole photograph.
+SMALL_SIDE: Final = 320
 MOST_PIXELS: Final = 50_000_000
 _QUALITY: Final = 82
 
@@ -28,6 +30,39 @@ class UnreadablePhoto(Invalid):
 def photo_url(path: str) -> str:
     """The store's own address of a photograph, by `Media.path`."""
     return f"/media/{path}"
+
+
+def small_photo_url(url: str) -> str:
+    """The address of the same photograph, by its `photo_url`, of at most 320 px a side."""
+    return url.removesuffix(".webp") + f"-{SMALL_SIDE}.webp"
+
+
+def read_photo(digest: str, *, small: bool = False) -> bytes:
+    """A stored photograph by its content's SHA-256. The small one is made when first asked for, and kept.
+
+    Raises FileNotFoundError.
+    """
+    name = f"photos/{digest[:2]}/{digest}"
+    whole, wanted = f"{name}.webp", f"{name}-{SMALL_SIDE}.webp" if small else f"{name}.webp"
+    try:
+        with default_storage.open(wanted) as stored:
+            return bytes(stored.read())
+    except FileNotFoundError:
+        if not small:
+            raise
+    with default_storage.open(whole) as stored:
+        content = _shrunk(stored)
+    if not default_storage.exists(wanted):
+        default_storage.save(wanted, ContentFile(content))
+    return content
+
+
+def _shrunk(source: IO[bytes]) -> bytes:
+    with Image.open(source, formats=("WEBP",)) as picture:
+        picture.thumbnail((SMALL_SIDE, SMALL_SIDE), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        picture.save(buffer, "WEBP", quality=_QUALITY, method=4)
+    return buffer.getvalue()
 
 
 def encode_photo(source: BinaryIO) -> tuple[bytes, int, int]:

@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 
 from marketplace.catalog import merchant_api
+from marketplace.catalog.media import SMALL_SIDE
 from marketplace.catalog.views import (
     descriptions,
     exports,
@@ -58,5 +59,9 @@ urlpatterns = [
     path("merchant/<slug:slug>/marked-texts/<int:text_id>/ask", marked_texts.ask, name="marked-text-ask"),
     path("operator/marked-texts/", marked_texts.queue, name="marked-texts"),
     path("operator/marked-texts/<int:text_id>/", marked_texts.review, name="marked-text"),
-    re_path(r"^media/photos/(?P<name>[0-9a-f]{2}/[0-9a-f]{64}\.webp)$", photos.photo, name="photo"),
+    re_path(
+        rf"^media/photos/[0-9a-f]{{2}}/(?P<digest>[0-9a-f]{{64}})(?P<small>-{SMALL_SIDE})?\.webp$",
+        photos.photo,
+        name="photo",
+    ),
 ]
