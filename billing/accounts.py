@@ -54,6 +54,16 @@ def processor_fees(currency: str) -> AccountKey:
     return AccountKey(PLATFORM, "processor_fees", currency)
 
 
+def sales_tax(currency: str) -> AccountKey:
+    """Tax that was invoiced and is owed to the authorities."""
+    return AccountKey(PLATFORM, "sales_tax", currency)
+
+
+def rounding(currency: str) -> AccountKey:
+    """What whole minor units added or took."""
+    return AccountKey(PLATFORM, "rounding", currency)
+
+
 _FIND = """
 SELECT a.id, a.owner_ref, a.kind, a.currency FROM billing_account a
 JOIN unnest(%s::text[], %s::text[], %s::text[]) AS k(owner_ref, kind, currency)

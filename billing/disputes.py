@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import structlog
 from django.db import transaction
@@ -12,13 +12,18 @@ from django.db.models import F, Sum
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, StoreError
 from agentstore.kit.money import Money
-from billing.accounts import AccountKey, developer_pending, merchant_receivable, platform_revenue
+from billing.accounts import (
+    developer_pending,
+    merchant_receivable,
+    platform_revenue,
+    rounding,
+    sales_tax,
+)
 from billing.history import record_changes
-from billing.invoices import line_reference, sales_tax
+from billing.invoices import line_reference, note_settled
 from billing.ledger import credit, debit, post
 from billing.metering import void_ppcv
 from billing.models import (
-    Account,
     ChargeDispute,
     CreditNote,
     Invoice,
@@ -26,7 +31,6 @@ from billing.models import (
     StatementLine,
     UsageEvent,
 )
-from billing.models.ledger import PLATFORM
 from billing.notices import tell
 from billing.processor import crediting
 from billing.statements import line_of
@@ -154,10 +158,7 @@ def _credit_invoiced(
             debit(platform_revenue(event.currency), event.platform_micros),
             debit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
             credit(merchant_receivable(event.merchant_ref, event.currency), micros),
-            credit(
-                AccountKey(PLATFORM, Account.Kind.ROUNDING.value, event.currency),
-                event.amount_micros - micros,
-            ),
+            credit(rounding(event.currency), event.amount_micros - micros),
         ],
         memo=f"dispute {dispute.pk}",
     )
@@ -195,6 +196,7 @@ def issue_credit_note(*, note_id: uuid.UUID) -> CreditNote:
         invoice_id=note.invoice.processor_ref,
         amounts={line_reference(note.line): Money.from_minor(note.net_minor, note.invoice.currency)},
         memo=note.dispute.note,
+        owed_here=_owed_again(note.invoice),
     )
     with transaction.atomic():
         invoice = Invoice.objects.select_for_update().get(pk=note.invoice_id)
@@ -205,7 +207,10 @@ def issue_credit_note(*, note_id: uuid.UUID) -> CreditNote:
         note.issued_at, note.number, note.processor_ref = now(), made.number, made.id
         note.pdf_url, note.tax_minor, note.last_error = made.pdf_url, made.tax.minor, ""
         note.save()
-        Invoice.objects.filter(pk=invoice.pk).update(credited_minor=F("credited_minor") + made.total.minor)
+        invoice.credited_minor += (made.total - made.kept).minor
+        if invoice.status == Invoice.Status.OPEN and invoice.dispute_ref and invoice.remaining.minor <= 0:
+            note_settled(invoice, at=note.issued_at, by="credit notes", reason=f"credited ({note.number})")
+        invoice.save(update_fields=["credited_minor"])
         if made.tax.micros:
             post(
                 kind="credit_note_tax",
@@ -220,12 +225,24 @@ def issue_credit_note(*, note_id: uuid.UUID) -> CreditNote:
     return note
 
 
-def invoices_with_open_disputes() -> Iterable[uuid.UUID]:
-    """Invoices with a charge that waits for a decision."""
-    for dispute in ChargeDispute.objects.filter(status=Status.OPEN).select_related("event__journal"):
+def _owed_again(invoice: Invoice) -> Money:
+    """What the books ask for, of an invoice that the processor calls paid: its dispute is not on its page."""
+    owed = invoice.remaining.minor if invoice.status == Invoice.Status.OPEN and invoice.dispute_ref else 0
+    return Money.from_minor(max(0, owed), invoice.currency)
+
+
+def disputed_by_invoice(*, owner_refs: Collection[str] | None = None) -> dict[uuid.UUID, Money]:
+    """Invoices with charges that wait for a decision, and what these come to before tax; of all owners, or of some."""
+    waiting = ChargeDispute.objects.filter(status=Status.OPEN).select_related("event__journal")
+    if owner_refs is not None:
+        waiting = waiting.filter(owner_ref__in=owner_refs)
+    found: dict[uuid.UUID, Money] = {}
+    for dispute in waiting:
         invoice_id = invoice_of(dispute.event)
         if invoice_id is not None:
-            yield invoice_id
+            amount = Money(dispute.event.amount_micros, dispute.event.currency)
+            found[invoice_id] = found.get(invoice_id, Money(0, amount.currency)) + amount
+    return found
 
 
 def invoice_of(event: UsageEvent) -> uuid.UUID | None:

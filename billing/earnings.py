@@ -50,7 +50,7 @@ WHERE u.developer_ref = %(owner)s AND u.currency = %(currency)s AND u.kind IN ('
   AND coalesce(o.occurred_at, u.occurred_at) > %(sold_before)s
 """
 _INVOICES = f"""
-SELECT u.id, p.month, i.status, i.paid_at FROM billing_usageevent u
+SELECT u.id, p.month, i.status, i.paid_at, i.paid_minor + i.credit_used_minor FROM billing_usageevent u
 JOIN billing_journal j ON j.id = u.journal_id {_INVOICE_OF_EVENT} WHERE u.id = ANY(%(ids)s)
 """  # noqa: S608 (only the constant above is put in)
 
@@ -218,11 +218,16 @@ def standings(events: list[UsageEvent]) -> dict[uuid.UUID, Standing]:
     with connection.cursor() as cursor:
         cursor.execute(_INVOICES, {"ids": [event.pk for event in events]})
         invoices = {row[0]: row[1:] for row in cursor.fetchall()}
-    return {event.pk: _standing(event, *invoices.get(event.pk, (None, None, None))) for event in events}
+    unknown = (None, None, None, None)
+    return {event.pk: _standing(event, *invoices.get(event.pk, unknown)) for event in events}
 
 
 def _standing(
-    event: UsageEvent, month: str | None, invoice_status: str | None, paid_at: datetime | None
+    event: UsageEvent,
+    month: str | None,
+    invoice_status: str | None,
+    paid_at: datetime | None,
+    paid_minor: int | None,
 ) -> Standing:
     if event.status in (UsageEvent.Status.REJECTED, UsageEvent.Status.REVERSED):
         return Standing("returned", "Taken back.")
@@ -235,6 +240,10 @@ def _standing(
         if ends > now():
             return Standing("pending", "Until the return window of the sale is over.", ends)
         return Standing("available", "The return window is over.", ends)
+    if invoice_status == Invoice.Status.UNCOLLECTIBLE and paid_minor:
+        return Standing(
+            "returned", "The merchant paid a part of its invoice; of the rest nothing was earned."
+        )
     if invoice_status == Invoice.Status.UNCOLLECTIBLE:
         return Standing("returned", "The merchant did not pay; its invoice was written off.")
     prepaid = event.funding == MerchantFunding.Mode.PREPAID

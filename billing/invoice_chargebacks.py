@@ -5,6 +5,7 @@ docs/algorithms/statements.md tells what happens to the merchant.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,14 +16,14 @@ from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing import chargebacks
 from billing.accounts import merchant_receivable
-from billing.invoices import Status, find_invoice, record_change, settle_invoice
+from billing.invoices import Status, find_invoice, note_settled, record_change, settle_invoice
 from billing.ledger import credit, debit, post
 from billing.models import Invoice, Journal
 from billing.names import merchant_page
 from billing.notices import tell
 from billing.processor import invoicing
 from billing.processor.disputes import ProcessorDispute
-from billing.write_offs import undo_write_off
+from billing.write_offs import undo_write_offs
 
 TAKEN, GIVEN_BACK = "invoice_disputed", "invoice_dispute_won"
 
@@ -52,9 +53,14 @@ def settle_dispute(*, dispute: ProcessorDispute, paid: PaidInvoice) -> None:
     """
     settle_invoice(at_processor=paid.at_processor, fee=paid.fee)
     ours = find_invoice(paid.at_processor)
-    if ours is None:
-        return
-    invoice = Invoice.objects.select_for_update().get(pk=ours.pk)
+    if ours is not None:
+        book_dispute(invoice_id=ours.pk, dispute=dispute)
+
+
+@transaction.atomic
+def book_dispute(*, invoice_id: uuid.UUID, dispute: ProcessorDispute) -> None:
+    """The same of an invoice whose payment is booked: of a whole payment, or of a part of it."""
+    invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
     won = dispute.status == "won"
     if dispute.withdrawn.micros or won:
         _take_back(invoice, dispute)
@@ -96,8 +102,7 @@ def _give_back(invoice: Invoice, dispute: ProcessorDispute) -> None:
     key = f"{GIVEN_BACK}:{dispute.id}"
     if Journal.objects.filter(idempotency_key=key).exists():
         return
-    if invoice.status == Status.UNCOLLECTIBLE:
-        undo_write_off(invoice)
+    undo_write_offs(invoice)
     currency, at = dispute.amount.currency, now()
     post(
         kind=GIVEN_BACK,
@@ -109,11 +114,14 @@ def _give_back(invoice: Invoice, dispute: ProcessorDispute) -> None:
         ],
         memo=invoice.number,
     )
-    invoice.status, invoice.dispute_ref, invoice.paid_at = Status.PAID, "", at
     invoice.paid_minor += dispute.amount.minor
-    invoice.save(update_fields=["status", "dispute_ref", "paid_at", "paid_minor"])
-    record_change(invoice, by="processor", reason=f"the bank gave the payment back ({dispute.id})")
-    _tell(invoice, dispute, "is paid", "Your bank gave the payment back. Nothing is left to do.")
+    reason = f"the bank gave the payment back ({dispute.id})"
+    note_settled(invoice, at=at, by="processor", reason=reason)
+    if invoice.status == Status.PAID:
+        _tell(invoice, dispute, "is paid", "Your bank gave the payment back. Nothing is left to do.")
+    else:
+        text = f"Your bank gave {dispute.amount} back. {invoice.remaining} of the invoice has to be paid."
+        _tell(invoice, dispute, "is partly paid", text)
 
 
 def _note_lost(invoice: Invoice, dispute: ProcessorDispute) -> None:
@@ -121,7 +129,9 @@ def _note_lost(invoice: Invoice, dispute: ProcessorDispute) -> None:
     reason = f"the bank kept the payment ({dispute.id})"
     if not invoice.changes.filter(reason=reason).exists():
         record_change(invoice, by="processor", reason=reason)
-        _tell(invoice, dispute, "is still owed", "Your bank kept the payment. The invoice has to be paid.")
+        if invoice.status == Status.OPEN:
+            text = f"Your bank kept the payment. {invoice.remaining} has to be paid."
+            _tell(invoice, dispute, "is still owed", text)
 
 
 def _tell(invoice: Invoice, dispute: ProcessorDispute, state: str, text: str) -> None:

@@ -18,11 +18,10 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Refused, StoreError
 from agentstore.kit.money import Money
 from billing import webhooks
-from billing.accounts import AccountKey, merchant_receivable, processor_clearing
+from billing.accounts import merchant_receivable, processor_clearing, sales_tax
 from billing.journals import processor_fee_journal
 from billing.ledger import credit, debit, post, post_many
 from billing.models import (
-    Account,
     BillingParty,
     Invoice,
     InvoiceChange,
@@ -31,12 +30,11 @@ from billing.models import (
     StatementLine,
     WebhookEvent,
 )
-from billing.models.ledger import PLATFORM
 from billing.names import merchant_page
 from billing.notices import tell
 from billing.processor import customers, invoicing
 from billing.processor.payments import smallest_payment
-from billing.write_offs import undo_write_off
+from billing.write_offs import undo_write_offs
 
 logger = structlog.get_logger(__name__)
 
@@ -222,6 +220,7 @@ def _note_issued(invoice_id: uuid.UUID, at_processor: invoicing.ProcessorInvoice
     invoice.processor_ref, invoice.number = at_processor.id, at_processor.number
     invoice.url, invoice.pdf_url = at_processor.url, at_processor.pdf_url
     invoice.tax_minor = at_processor.tax.minor
+    invoice.credit_used_minor = (at_processor.total - at_processor.due).minor
     invoice.issued_at, invoice.due_at, invoice.last_error = now(), at_processor.due_at, ""
     invoice.save()
     InvoiceTax.objects.bulk_create(
@@ -246,11 +245,6 @@ def _note_issued(invoice_id: uuid.UUID, at_processor: invoicing.ProcessorInvoice
         )
     record_change(invoice, by="invoices", reason=f"issued as {invoice.number}")
     return invoice
-
-
-def sales_tax(currency: str) -> AccountKey:
-    """Tax that was invoiced and is owed to the authorities."""
-    return AccountKey(PLATFORM, Account.Kind.SALES_TAX.value, currency)
 
 
 def settle_invoice_event(*, event_id: int) -> None:
@@ -280,8 +274,7 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
     # At the processor it stays paid when a bank takes the payment back; the dispute's own events say how it ends.
     if invoice.status == Status.PAID or invoice.dispute_ref:
         return
-    if invoice.status == Status.UNCOLLECTIBLE:
-        undo_write_off(invoice)
+    undo_write_offs(invoice)
     at = at_processor.paid_at or now()
     if at_processor.paid.micros:
         post(
@@ -297,8 +290,17 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
     if fee is not None and fee[1].micros:
         post_many([processor_fee_journal(payment_ref=fee[0], fee=fee[1], occurred_at=at)])
     invoice.status, invoice.paid_at, invoice.paid_minor = Status.PAID, at, at_processor.paid.minor
-    invoice.save(update_fields=["status", "paid_at", "paid_minor"])
+    invoice.save(update_fields=["status", "paid_at", "paid_minor", "written_off_minor"])
     record_change(invoice, by="processor", reason="paid")
+
+
+def note_settled(invoice: Invoice, *, at: datetime, by: str, reason: str) -> None:
+    """How an invoice stands that was owed again, after some of it was paid or credited: paid once nothing remains."""
+    settled = invoice.remaining.minor <= 0
+    invoice.status, invoice.paid_at = (Status.PAID, at) if settled else (Status.OPEN, None)
+    invoice.dispute_ref = "" if settled else invoice.dispute_ref
+    invoice.save()
+    record_change(invoice, by=by, reason=reason)
 
 
 def find_invoice(at_processor: invoicing.ProcessorInvoice) -> Invoice | None:

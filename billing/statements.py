@@ -10,11 +10,10 @@ from django.db import connection, transaction
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Refused
 from agentstore.kit.money import Money
-from billing.accounts import AccountKey, merchant_receivable
+from billing.accounts import merchant_receivable, rounding
 from billing.invoices import prepare_invoice
 from billing.ledger import credit, debit, post
 from billing.models import Account, Journal, Statement, StatementBalance, StatementLine, StatementPeriod
-from billing.models.ledger import PLATFORM
 from billing.periods import Month, latest_closed
 from billing.statement_rules import ROUNDING, SETTLING, Item, Sum, items_of, owners_in, sign_of, sums_of
 
@@ -148,10 +147,7 @@ def _post_rounding(statement: Statement) -> None:
         occurred_at=statement.period.ends_at,
         entries=[
             debit(merchant_receivable(statement.owner_ref, statement.currency), statement.rounding_micros),
-            credit(
-                AccountKey(PLATFORM, Account.Kind.ROUNDING.value, statement.currency),
-                statement.rounding_micros,
-            ),
+            credit(rounding(statement.currency), statement.rounding_micros),
         ],
         memo=f"{statement.period_id} in whole minor units",
     )

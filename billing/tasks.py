@@ -15,6 +15,7 @@ from billing import (
     invoices,
     ledger,
     notices,
+    overpaid,
     payout_accounts,
     payouts,
     posting,
@@ -65,8 +66,8 @@ def close_due_months() -> int:
 
 @shared_task
 def issue_prepared_invoices() -> int:
-    """Issue invoices and credit notes that are not at the processor yet."""
-    return invoices.issue_prepared() + disputes.issue_credit_notes()
+    """Issue invoices, credit notes and credits that are not at the processor yet."""
+    return invoices.issue_prepared() + disputes.issue_credit_notes() + overpaid.return_overpaid()
 
 
 @shared_task

@@ -97,14 +97,15 @@ def receivables_export(span: Span, currency: str) -> Export:
         names = names_of(it.owner_ref for it in rows)
         return [
             (it.number, it.owner_ref, names[it.owner_ref], it.issued_at, it.due_at, AGES[it.age],
-             it.total.decimal, Money.from_minor(it.credited_minor, currency).decimal,
-             Money.from_minor(it.paid_minor, currency).decimal, currency)
+             it.total.decimal, Money.from_minor(it.credit_used_minor, currency).decimal,
+             Money.from_minor(it.credited_minor, currency).decimal,
+             Money.from_minor(it.paid_minor, currency).decimal, it.remaining.decimal, currency)
             for it in rows
         ]  # fmt: skip
 
     header = (
         *("invoice", "merchant", "name", "issued_at", "due_at", "age"),
-        *("total", "credited", "paid", "currency"),
+        *("total", "from_credit", "credited", "paid", "remaining", "currency"),
     )
     return header, in_batches(invoices, render)
 

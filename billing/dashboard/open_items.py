@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Case, CharField, Count, F, Sum, Value, When
+from django.db.models import Case, CharField, Count, Sum, Value, When
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.balances import TrialLine
 from billing.dashboard.spans import Span
 from billing.models import Account, ChargeDispute, Invoice, Payout, PayoutChange, PayoutHold, UsageEvent
+from billing.models.invoices import REMAINING_MINOR
 from billing.periods import end_of, start_of
 
 _Kind = Account.Kind
@@ -69,7 +70,7 @@ def read_receivables(*, currency: str, books: dict[str, TrialLine]) -> Receivabl
         .values_list("age")
         .annotate(
             number=Count("pk"),
-            left=Sum(F("net_minor") + F("tax_minor") - F("credited_minor") - F("paid_minor")),
+            left=Sum(REMAINING_MINOR),
         )
         .order_by()
     )

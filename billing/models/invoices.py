@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.lookups import LessThan
 
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
@@ -36,6 +39,18 @@ class BillingParty(models.Model):
         return self.name
 
 
+# `Invoice.remaining` of a query, in minor units.
+REMAINING_MINOR: Final = (
+    F("net_minor")
+    + F("tax_minor")
+    + F("returned_minor")
+    - F("credit_used_minor")
+    - F("credited_minor")
+    - F("paid_minor")
+    - F("written_off_minor")
+)
+
+
 class Invoice(models.Model):
     """The charges of one or more statements, to be paid. Amounts are whole minor units."""
 
@@ -51,8 +66,19 @@ class Invoice(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.PREPARED)
     net_minor = models.BigIntegerField()
     tax_minor = models.BigIntegerField(default=0)
-    credited_minor = models.BigIntegerField(default=0, help_text="by credit notes, tax included")
+    credit_used_minor = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="paid from the merchant's credit at the processor when it was issued",
+    )
+    credited_minor = models.BigIntegerField(
+        default=0, help_text="what credit notes took off it, tax included; not what they put to the credit"
+    )
     paid_minor = models.BigIntegerField(default=0)
+    returned_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="paid or credited twice, and put to the merchant's credit"
+    )
+    written_off_minor = models.BigIntegerField(default=0, db_default=0)
     number = models.CharField(max_length=60, blank=True, help_text="the processor's")
     processor_ref = models.CharField(max_length=255, blank=True)
     url = models.URLField(max_length=500, blank=True)
@@ -79,6 +105,11 @@ class Invoice(models.Model):
                 condition=Q(status__in=["prepared", "open"]),
                 name="invoice_open",
             ),
+            models.Index(
+                fields=["id"],
+                condition=Q(LessThan(REMAINING_MINOR, 0), status="paid"),
+                name="invoice_overpaid",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -88,6 +119,24 @@ class Invoice(models.Model):
     def total(self) -> Money:
         """With tax, before credit notes."""
         return Money.from_minor(self.net_minor + self.tax_minor, self.currency)
+
+    @property
+    def remaining(self) -> Money:
+        """What is still to be paid of it; negative where more came than was owed. In queries: REMAINING_MINOR."""
+        settled = self.credit_used_minor + self.credited_minor + self.paid_minor + self.written_off_minor
+        return self.total + Money.from_minor(self.returned_minor - settled, self.currency)
+
+    @property
+    def parts(self) -> list[tuple[str, Money]]:
+        """What became of the rest of it, in words; nothing for what is whole."""
+        found = (
+            ("from the credit", self.credit_used_minor),
+            ("credited", self.credited_minor),
+            ("paid", self.paid_minor),
+            ("put to the credit", self.returned_minor),
+            ("written off", self.written_off_minor),
+        )
+        return [(words, Money.from_minor(minor, self.currency)) for words, minor in found if minor]
 
 
 class InvoiceTax(models.Model):

@@ -14,22 +14,29 @@ from billing.processor.invoicing import line_references
 
 @dataclass(frozen=True, slots=True)
 class ProcessorCreditNote:
-    """A credit note as the processor has it; `total` includes `tax`."""
+    """A credit note as the processor has it; `total` includes `tax`. `kept` of it is the customer's credit."""
 
     id: str
     number: str
     total: Money
     tax: Money
+    kept: Money
     pdf_url: str
 
 
 def credit_lines(
-    *, reference: str, invoice_id: str, amounts: Mapping[str, Money], memo: str
+    *,
+    reference: str,
+    invoice_id: str,
+    amounts: Mapping[str, Money],
+    memo: str,
+    owed_here: Money | None = None,
 ) -> ProcessorCreditNote:
     """Credit parts of an invoice's lines, named by our references, once per reference.
 
     Comes off what is still to be paid; what was paid already goes to the customer's credit and off the next
-    invoice. Raises ProcessorUnavailable, ProcessorRefused (more than the line, or than is left of the invoice).
+    invoice, but for what a bank took back of it: up to `owed_here` it comes off what is owed outside of the
+    processor. Raises ProcessorUnavailable, ProcessorRefused (more than the line, or than is left of the invoice).
     """
     ids = line_references(invoice_id=invoice_id)
     with typed_errors():
@@ -62,8 +69,11 @@ def credit_lines(
             "memo": memo,
             "metadata": {"reference": reference},
         }
-        if after_payment:
-            parameters["credit_amount"] = after_payment
+        outside = min(after_payment, owed_here.minor if owed_here else 0)
+        if outside:
+            parameters["out_of_band_amount"] = outside
+        if after_payment - outside:
+            parameters["credit_amount"] = after_payment - outside
         note = client().v1.credit_notes.create(parameters, {"idempotency_key": f"credit_note:{reference}"})
     return _note(note)
 
@@ -83,5 +93,6 @@ def _note(note: stripe.CreditNote) -> ProcessorCreditNote:
         number=note.number,
         total=Money.from_minor(note.total, currency),
         tax=Money.from_minor(sum(tax.amount for tax in note.total_taxes or []), currency),
+        kept=Money.from_minor(note.post_payment_amount - (note.out_of_band_amount or 0), currency),
         pdf_url=note.pdf,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.processor.client import client, typed_errors
+from agentstore.kit.money import Money
+from billing.processor.client import client, reference_of, typed_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,27 @@ def update_customer(*, customer_id: str, bill_to: BillTo) -> None:
                 },
             },
         )
+
+
+def add_credit(*, reference: str, customer_id: str, amount: Money, description: str) -> Money:
+    """Put an amount to a customer's credit, once per reference: it comes off its next invoices. What was put there.
+
+    The processor forgets idempotency keys after a day; by the reference it is found later too, with the amount of
+    then. Raises ProcessorUnavailable, ProcessorRefused.
+    """
+    with typed_errors():
+        moved = client().v1.customers.balance_transactions
+        for earlier in moved.list(customer_id, {"limit": 100}).auto_paging_iter():
+            if reference_of(earlier) == reference:
+                return Money.from_minor(-earlier.amount, amount.currency)
+        made = moved.create(
+            customer_id,
+            {
+                "amount": -amount.minor,
+                "currency": amount.currency.lower(),
+                "description": description,
+                "metadata": {"reference": reference},
+            },
+            {"idempotency_key": f"credit:{reference}"},
+        )
+    return Money.from_minor(-made.amount, amount.currency)

@@ -30,7 +30,8 @@ def create(call: Call) -> Answer:
     all_taxes = [tax for line in lines for tax in line["taxes"]]
     subtotal = sum(line["amount"] for line in lines)
     total = subtotal + sum(tax["amount"] for tax in all_taxes)
-    before, after = _split(call, invoice, total)
+    before, after, outside = _split(call, invoice, total)
+    kept = after - outside
     number = len(call.store.every(KIND, invoice=invoice["id"])) + 1
     id_ = call.store.new_id("cn")
     note: Object = {
@@ -41,7 +42,7 @@ def create(call: Call) -> Answer:
         "created": call.now,
         "currency": invoice["currency"],
         "customer": invoice["customer"],
-        "customer_balance_transaction": call.store.new_id("cbtxn") if after else None,
+        "customer_balance_transaction": call.store.new_id("cbtxn") if kept else None,
         "discount_amount": 0,
         "discount_amounts": [],
         "effective_at": call.now,
@@ -51,7 +52,7 @@ def create(call: Call) -> Answer:
         "memo": call.params.get("memo"),
         "metadata": call.params.get("metadata") or {},
         "number": f"{invoice['number']}-CN-{number:02d}",
-        "out_of_band_amount": None,
+        "out_of_band_amount": outside or None,
         "pdf": f"{call.base}/_standin/credit_notes/{id_}/pdf",
         "post_payment_amount": after,
         "pre_payment_amount": before,
@@ -69,7 +70,7 @@ def create(call: Call) -> Answer:
         "voided_at": None,
     }
     call.store.put(note)
-    _apply(call, invoice, before, after)
+    _apply(call, invoice, before, after, kept)
     call.emit("credit_note.created", note)
     return 200, note
 
@@ -138,8 +139,8 @@ def _tax_credited(call: Call, line: Object) -> int:
     )
 
 
-def _split(call: Call, invoice: Object, total: int) -> tuple[int, int]:
-    """How much comes off what is still to be paid, and how much goes back of what was paid."""
+def _split(call: Call, invoice: Object, total: int) -> tuple[int, int, int]:
+    """How much comes off what is to be paid, how much goes back of what was paid, and of that outside of Stripe."""
     credited = invoice["pre_payment_credit_notes_amount"] + invoice["post_payment_credit_notes_amount"]
     if credited + total > invoice["total"]:
         raise invalid(
@@ -157,20 +158,20 @@ def _split(call: Call, invoice: Object, total: int) -> tuple[int, int]:
             f" note amount ({after}).",
             param="credit_amount",
         )
-    if "refund_amount" in call.params or "out_of_band_amount" in call.params:
-        raise invalid("The stand-in credits the customer's balance only.", param="refund_amount")
-    return before, after
+    if "refund_amount" in call.params:
+        raise invalid("The stand-in refunds no invoices.", param="refund_amount")
+    return before, after, call.integer("out_of_band_amount", call.params.get("out_of_band_amount", 0))
 
 
-def _apply(call: Call, invoice: Object, before: int, after: int) -> None:
+def _apply(call: Call, invoice: Object, before: int, after: int, kept: int) -> None:
     invoice["pre_payment_credit_notes_amount"] += before
     invoice["post_payment_credit_notes_amount"] += after
     invoice["amount_due"] -= before
     invoice["amount_remaining"] -= before
     call.store.put(invoice)
-    if after:
+    if kept:
         customer = call.find("customer", invoice["customer"])
-        customer["balance"] -= after
+        customer["balance"] -= kept
         call.store.put(customer)
     if before and invoice["amount_remaining"] == 0:
         settle(call, invoice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from billing.stripe_standin.store import Object
 from billing.stripe_standin.wire import Answer, Call, invalid, listing
 
+MOVED = "customer_balance_transaction"
 _ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 _EXEMPT = ("none", "exempt", "reverse")
 
@@ -78,3 +79,39 @@ def update(call: Call) -> Answer:
 def list_customers(call: Call) -> Answer:
     """GET /v1/customers"""
     return listing(call, "customer", "/v1/customers", "email")
+
+
+def change_balance(call: Call) -> Answer:
+    """POST /v1/customers/{id}/balance_transactions: negative is the customer's credit."""
+    customer = call.find("customer", call.ids[0])
+    amount = call.integer("amount", call.require("amount"))
+    currency = str(call.require("currency")).lower()
+    if not amount:
+        raise invalid("Invalid non-zero integer", param="amount")
+    customer["balance"] += amount
+    call.store.put(customer)
+    moved: Object = {
+        "id": call.store.new_id("cbtxn"),
+        "object": MOVED,
+        "amount": amount,
+        "checkout_session": None,
+        "created": call.now,
+        "credit_note": None,
+        "currency": currency,
+        "customer": customer["id"],
+        "customer_account": None,
+        "description": call.params.get("description"),
+        "ending_balance": customer["balance"],
+        "invoice": None,
+        "livemode": False,
+        "metadata": call.params.get("metadata") or {},
+        "type": "adjustment",
+    }
+    return 200, call.store.put(moved)
+
+
+def list_balance(call: Call) -> Answer:
+    """GET /v1/customers/{id}/balance_transactions: what was changed by hand."""
+    customer = call.find("customer", call.ids[0])
+    call.params["customer"] = customer["id"]
+    return listing(call, MOVED, f"/v1/customers/{customer['id']}/balance_transactions", "customer")

@@ -56,6 +56,8 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/customers", customers.list_customers),
     ("GET", "/v1/customers/*", customers.retrieve),
     ("POST", "/v1/customers/*", customers.update),
+    ("POST", "/v1/customers/*/balance_transactions", customers.change_balance),
+    ("GET", "/v1/customers/*/balance_transactions", customers.list_balance),
     ("POST", "/v1/invoiceitems", invoice_lines.create),
     ("GET", "/v1/invoiceitems/*", invoice_lines.retrieve),
     ("POST", "/v1/invoices", invoices.create),

@@ -15,7 +15,7 @@ from agentstore.identity.access import require_operator
 from agentstore.kit.clock import now
 from billing import dunning, payouts
 from billing.dashboard.open_items import AGES, age_of
-from billing.invoices import overdue
+from billing.invoice_rows import rows_of
 from billing.models import Invoice, Payout, PayoutHold
 from billing.names import names_of
 from billing.paging import PER_PAGE
@@ -39,7 +39,9 @@ def invoices(request: HttpRequest) -> HttpResponse:
         "operator/invoices.html",
         {
             "page": page,
-            "rows": [(it, names[it.owner_ref], overdue(it), list(it.dunning.all())) for it in page],
+            "rows": [
+                (row, names[row.invoice.owner_ref], list(row.invoice.dunning.all())) for row in rows_of(page)
+            ],
             "status": status,
             "statuses": Invoice.Status.choices,
             "age": age,

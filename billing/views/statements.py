@@ -16,7 +16,7 @@ from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
 from billing import statement_files
 from billing.forms import BillingPartyForm
-from billing.invoices import overdue
+from billing.invoice_rows import rows_of
 from billing.models import BillingParty, ChargeDispute, Invoice, Statement, StatementLine
 from billing.paging import PER_PAGE
 from billing.statement_rules import sign_of
@@ -66,7 +66,7 @@ def index(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
             "organization": organization,
             "kind": kind,
             "page": page,
-            "invoices": [(invoice, overdue(invoice)) for invoice in invoices],
+            "invoices": rows_of(invoices),
             "form": form,
             "party": party,
         },

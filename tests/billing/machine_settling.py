@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from agentstore.kit.errors import Conflict
-from agentstore.kit.money import Money
+from agentstore.kit.money import Money, half_even
 from billing import (
     chargebacks,
     disputes,
@@ -202,9 +202,24 @@ def credited(merchant: str) -> int:
 
 def written_off_shares() -> int:
     """The developer's shares of charges whose invoice was given up, in micro-units."""
-    given_up = set(Invoice.objects.filter(status="uncollectible").values_list("pk", flat=True))
-    events = UsageEvent.objects.filter(kind="ppcv", status="posted") if given_up else ()
-    return sum(event.developer_share_micros for event in events if disputes.invoice_of(event) in given_up)
+    shares = dict.fromkeys(Invoice.objects.filter(status="uncollectible").prefetch_related("credit_notes"), 0)
+    by_id = {it.pk: it for it in shares}
+    for event in UsageEvent.objects.filter(kind="ppcv", status="posted") if shares else ():
+        invoice = by_id.get(disputes.invoice_of(event))  # type: ignore[arg-type]  # None is no key
+        if invoice is not None:
+            shares[invoice] += event.developer_share_micros
+    return sum(
+        half_even(micros * min(it.written_off_minor, _charged(it)), _charged(it))
+        for it, micros in shares.items()
+        if micros
+    )
+
+
+def _charged(invoice: Invoice) -> int:
+    """What its charges and its tax come to, less what is credited: the part that was given up is a part of this."""
+    notes = list(invoice.credit_notes.all())
+    tax = invoice.tax_minor - sum(note.tax_minor for note in notes if note.issued_at)
+    return invoice.net_minor + tax - sum(note.net_minor for note in notes)
 
 
 def owed_by_invoices(merchant: str) -> int:
@@ -215,5 +230,5 @@ def owed_by_invoices(merchant: str) -> int:
         tax = invoice.tax_minor - sum(note.tax_minor for note in notes if note.issued_at)
         moved += tax - invoice.paid_minor
         if invoice.status == Invoice.Status.UNCOLLECTIBLE:
-            moved -= invoice.net_minor + tax - sum(note.net_minor for note in notes)
+            moved -= invoice.written_off_minor
     return Money.from_minor(moved, "USD").micros

@@ -198,6 +198,31 @@ def test_what_was_paid_and_credited_comes_off_the_next_invoice(standin, referenc
     assert (following.total, following.due) == (cents(20_000), cents(8_100))
 
 
+def test_credit_is_added_once_and_comes_off_the_next_invoice(processor, reference):
+    customer, _ = draft(reference)
+    for _ in range(2):
+        added = customers.add_credit(
+            reference=reference, customer_id=customer, amount=cents(500), description="paid twice"
+        )
+        assert added == cents(500)
+    _, following = issued(f"{reference}-next", customer=customer, lines=(20_000,))
+    assert (following.total, following.due) == (cents(20_000), cents(19_500))
+
+
+def test_what_is_owed_outside_of_the_processor_is_credited_there(processor, reference):
+    customer, invoice = issued(reference)
+    client().v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
+    note = crediting.credit_lines(
+        reference=reference,
+        invoice_id=invoice.id,
+        amounts={f"{reference}-0": cents(100)},
+        memo="x",
+        owed_here=cents(60),
+    )
+    assert (note.total, note.kept) == (cents(100), cents(40))
+    assert client().v1.customers.retrieve(customer).balance == -40
+
+
 def test_a_card_that_is_declined_leaves_the_invoice_open(standin, reference):
     _, invoice = issued(reference)
     standin.get(f"/invoices/{invoice.id}/pay", payment_method="pm_card_chargeDeclined")

@@ -96,6 +96,10 @@ def things() -> Iterator[tuple[str, Any]]:
         reference=ref, invoice_id=invoice.id, amounts={ref: Money.from_minor(100, "USD")}, memo="x"
     )
     yield "CreditNote", v1.credit_notes.retrieve(note.id)
+    customers.add_credit(
+        reference=ref, customer_id=customer, amount=Money.from_minor(5, "USD"), description="x"
+    )
+    yield "CustomerBalanceTransaction", v1.customers.balance_transactions.list(customer).data[0]
     yield "Invoice", v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
     yield from connected(ref)
     yield "Event", v1.events.list({"limit": 1}).data[0]

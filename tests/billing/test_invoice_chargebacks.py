@@ -190,19 +190,6 @@ def credit_one(merchant_ref: str) -> None:
     assert disputes.issue_credit_notes() == 1
 
 
-def test_what_is_partly_paid_is_not_written_off_whole(invoice, merchant_ref):
-    told = retrieve_dispute(dispute_id=client().v1.disputes.list().data[0].id)
-    paid = invoice_chargebacks.invoice_paid_by(payment_id=told.payment_id)
-    assert paid is not None
-    invoice_chargebacks.settle_dispute(dispute=replace(told, amount=usd("0.50")), paid=paid)
-    found = Invoice.objects.get()
-    assert (found.status, found.paid_minor) == ("open", 69)
-    with pytest.raises(dunning.PartlyPaid, match=r"\$0.69 of"):
-        dunning.write_off(invoice=found, by="olivia", reason="charged back")
-    assert balances(merchant_ref)[0] == 500_000
-    assert not Journal.objects.filter(kind="invoice_written_off").exists()
-
-
 def test_shares_wait_again_while_it_is_disputed(invoice):
     deliver(6, "invoice.paid")
     with time_machine.travel(day(11, 25), tick=False):
