@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import django
 
-from agentstore.demo.programs import GIVING_WAY
 from benchmarks.feeds_meanwhile import fill, searching
 from benchmarks.report import Report, parser
 from benchmarks.store import own_store
@@ -134,7 +133,7 @@ def imported(path: Path, how: str, environment: dict[str, str]) -> dict[str, flo
     """Run an import in a process of its own and give what it printed."""
     program = f"from benchmarks.feeds import import_here; import_here({str(path)!r}, {how!r})"
     done = subprocess.run(
-        [*GIVING_WAY, sys.executable, "-c", program],
+        [sys.executable, "-c", program],
         env=environment,
         check=True,
         stdout=subprocess.PIPE,

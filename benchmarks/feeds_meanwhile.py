@@ -13,7 +13,6 @@ from pathlib import Path
 
 import django
 
-from agentstore.demo.programs import GIVING_WAY
 from benchmarks.catalog_build import build_catalogue
 from benchmarks.catalog_rows import Sizes, queries
 
@@ -65,7 +64,7 @@ def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[flo
             connection.close()
 
     program = "from benchmarks.feeds_meanwhile import keep_index; keep_index()"
-    worker = environment and subprocess.Popen([*GIVING_WAY, sys.executable, "-c", program], env=environment)
+    worker = environment and subprocess.Popen([sys.executable, "-c", program], env=environment)
     thread = threading.Thread(target=search)
     thread.start()
     try:

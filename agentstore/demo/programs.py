@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 
 HTTP_SECONDS = 5
 PING_SECONDS = 1.0
-GIVING_WAY = ("nice", "-n", "10")
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,6 @@ class Program:
     arguments: tuple[str, ...]
     is_ready: Callable[[], bool]
     needs: tuple[str, ...] = ()
-    gives_way: bool = False
-
-    def command(self, interpreter: str) -> list[str]:
-        """How it is started; one that gives way leaves the processor to those that a shopper waits for."""
-        return [*(GIVING_WAY if self.gives_way else ()), interpreter, *self.arguments]
 
 
 @dataclass(frozen=True)
@@ -87,7 +81,6 @@ def _worker(at: Addresses, name: str, queue: str, more: tuple[str, ...] = ()) ->
             "--without-gossip", "--without-mingle", *more,
         ),
         lambda: worker_answers(at, f"{name}@stack"),
-        gives_way=name != "sandbox",
     )  # fmt: skip
 
 

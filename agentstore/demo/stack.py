@@ -182,7 +182,7 @@ class Stack:
         marks = {MARK: str(self.state_dir), PROGRAM: program.name}
         with self.log(program.name).open("ab") as log:
             self._children[program.name] = subprocess.Popen(  # noqa: S603 (the table in programs.py)
-                program.command(interpreter()),
+                [interpreter(), *program.arguments],
                 env={**self.command_environment(), **marks},
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
