@@ -353,6 +353,8 @@ MODEL_NAME = env.str("MODEL_NAME", "")
 DESCRIPTION_MODEL_SECONDS = env.int("DESCRIPTION_MODEL_SECONDS", 0)
 MODEL_TOKENS_PER_CONVERSATION = env.int("MODEL_TOKENS_PER_CONVERSATION", 50_000)
 
+# How long a negotiated price holds.
+QUOTE_SECONDS = env.int("QUOTE_SECONDS", 1800)
 # What one conversation may ask of the gateway.
 GATEWAY_CALLS_PER_SECOND = env.int("GATEWAY_CALLS_PER_SECOND", 25)
 # What one sandbox may do at its socket, whatever it sends: beyond the first three it waits.

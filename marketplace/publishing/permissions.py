@@ -15,7 +15,7 @@ WORDS: Final = {
     "ask": "Ask another agent of the store for help",
 }
 # What a manifest may ask for and no agent gets: the store has no such tools yet.
-NOT_YET: Final = frozenset({"negotiate", "cart", "photos", "ask"})
+NOT_YET: Final = frozenset({"cart", "photos", "ask"})
 
 
 def in_words(permissions: Iterable[str]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from agentstore.kit.money import Money
 from marketplace.catalog.offers import OfferFact, read_offers
 from marketplace.catalog.stock import OutOfStock
 from marketplace.shopping.models import Cart, CartLine, Recommendation, Shopper
+from marketplace.shopping.quotes import NONE, Part, Quotes, quotes_for, split_line
 
 MOST_OF_ONE = 99
 
@@ -28,18 +30,20 @@ class NotForSale(Refused):
 class CartItem:
     """A line beside what is true of its offer now.
 
-    `problem` says why it cannot be bought, `notice` what changed.
+    `problem` says why it cannot be bought, `notice` what changed. `parts` are what it costs: at a negotiated price,
+    at the offer's own, or some at each; none for an offer that is gone.
     """
 
     line: CartLine
     fact: OfferFact | None
     problem: str
     notice: str
+    parts: tuple[Part, ...] = ()
 
     @property
     def total(self) -> Money | None:
         """Quantity times the price of now; None for an offer that is gone."""
-        return None if self.fact is None else self.fact.price * self.line.quantity
+        return None if self.fact is None else total_of(self.parts, self.fact.price.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +68,30 @@ def read_cart(shopper: Shopper | None) -> CartView:
     """The shopper's cart with prices and stock as PostgreSQL has them now. Writes nothing."""
     lines = list(CartLine.objects.filter(cart__shopper=shopper)) if shopper else []
     facts = read_offers(offer_ids=[line.offer_id for line in lines]) if lines else {}
-    items = tuple(_item(line, facts.get(line.offer_id)) for line in lines)
+    quotes = quotes_for(shopper, facts) if shopper else {}
+    items = tuple(_item(line, facts.get(line.offer_id), quotes.get(line.offer_id, NONE)) for line in lines)
     total = Money(
         sum(item.total.micros for item in items if item.total and not item.problem), settings.STORE_CURRENCY
     )
     return CartView(items, total)
 
 
-def _item(line: CartLine, fact: OfferFact | None) -> CartItem:
+def _item(line: CartLine, fact: OfferFact | None, quotes: Quotes) -> CartItem:
     problem = problem_with(fact, line.quantity)
-    notice = ""
-    if fact is not None and fact.price.micros != line.seen_price_micros:
+    if fact is None:
+        return CartItem(line, fact, problem, "")
+    notices = [quotes.notice(fact.price, line.quantity)]
+    if fact.price.micros != line.seen_price_micros:
         before = Money(line.seen_price_micros, fact.price.currency)
         way = "up" if fact.price > before else "down"
-        notice = f"The price went {way} since you added it: {before} before, {fact.price} now."
-    return CartItem(line, fact, problem, notice)
+        notices.append(f"The price went {way} since you added it: {before} before, {fact.price} now.")
+    parts = split_line(line.quantity, fact.price, quotes.live)
+    return CartItem(line, fact, problem, " ".join(filter(None, notices)), parts)
+
+
+def total_of(parts: Iterable[Part], currency: str) -> Money:
+    """What these parts cost together."""
+    return Money(sum(part.total.micros for part in parts), currency)
 
 
 def problem_with(fact: OfferFact | None, quantity: int) -> str:

@@ -9,18 +9,20 @@ from agentstore.kit.money import Money
 from marketplace.shopping.cards import Card, cards_for
 from marketplace.shopping.constraints import MAX_PRICE
 from marketplace.shopping.failures import failure_words
-from marketplace.shopping.models import Conversation, Message, Turn
+from marketplace.shopping.models import Conversation, Message, NegotiationRound, Turn
+from marketplace.shopping.negotiation.shown import ShownRound, rounds_for
 
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """One turn: the shopper's message, the answer so far, its cards."""
+    """One turn: the shopper's message, the answer so far, its cards and rounds."""
 
     turn: Turn
     agent_name: str
     asked: Message | None
     answer: Message | None
     cards: list[Card]
+    rounds: list[ShownRound]
 
     @property
     def running(self) -> bool:
@@ -44,7 +46,7 @@ class TurnView:
 
 
 def read_turns(conversation: Conversation) -> list[TurnView]:
-    """All turns of a conversation, the oldest first; five queries however many there are."""
+    """All turns of a conversation, the oldest first; a few queries however many there are."""
     turns = list(conversation.turns.all())
     said: dict[object, dict[str, Message]] = defaultdict(dict)
     for message in Message.objects.filter(turn__in=turns):
@@ -52,6 +54,9 @@ def read_turns(conversation: Conversation) -> list[TurnView]:
     shown: dict[object, list[Card]] = defaultdict(list)
     for card in cards_for(conversation.recommendations.filter(turn__in=turns)):
         shown[card.recommendation.turn_id].append(card)
+    heard: dict[object, list[ShownRound]] = defaultdict(list)
+    for each in rounds_for(NegotiationRound.objects.filter(turn__in=turns)):
+        heard[each.row.turn_id].append(each)
     return [
         TurnView(
             turn=row,
@@ -59,6 +64,7 @@ def read_turns(conversation: Conversation) -> list[TurnView]:
             asked=said[row.pk].get(Message.Role.SHOPPER),
             answer=said[row.pk].get(Message.Role.AGENT),
             cards=shown[row.pk],
+            rounds=heard[row.pk],
         )
         for row in turns
     ]
@@ -67,7 +73,7 @@ def read_turns(conversation: Conversation) -> list[TurnView]:
 def begun(turn: Turn, *, agent_name: str) -> TurnView:
     """A turn as it was when it began: asked, and nothing more."""
     asked = turn.messages.get(role=Message.Role.SHOPPER)
-    return TurnView(turn=turn, agent_name=agent_name, asked=asked, answer=None, cards=[])
+    return TurnView(turn=turn, agent_name=agent_name, asked=asked, answer=None, cards=[], rounds=[])
 
 
 def price_limit(conversation: Conversation) -> Money | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
@@ -25,7 +26,7 @@ from billing.processor.errors import ProcessorRefused, ProcessorUnavailable
 from billing.processor.payments import cancel_payment, smallest_payment
 from marketplace.catalog.offers import OfferFact, read_offers
 from marketplace.catalog.stock import release_stock, reserve_stock
-from marketplace.shopping.carts import lock_cart, problem_with
+from marketplace.shopping.carts import lock_cart, problem_with, total_of
 from marketplace.shopping.models import (
     CartLine,
     Checkout,
@@ -36,6 +37,7 @@ from marketplace.shopping.models import (
     Shopper,
 )
 from marketplace.shopping.orders import move_order, new_order_number
+from marketplace.shopping.quotes import NONE, Part, Quotes, quotes_for, return_quotes, split_line, take_quotes
 
 logger = structlog.get_logger(__name__)
 
@@ -80,6 +82,15 @@ class PaymentUnderWay(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class _Bought:
+    """A line of the cart with its offer now, and what it costs."""
+
+    line: CartLine
+    fact: OfferFact
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where to send it; `country` is ISO 3166-1 alpha-2. Merchants of the order see it, agents never."""
 
@@ -116,18 +127,27 @@ def start_checkout(*, shopper: Shopper, by: User | None, address: Address, agree
 
 
 @transaction.atomic
-def open_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed_total: Money) -> Checkout:
-    """Read prices and stock again, reserve the stock, and make one order per merchant.
+def open_checkout(
+    *,
+    shopper: Shopper,
+    by: User | None,
+    address: Address,
+    agreed_total: Money,
+    quotes: Mapping[int, Quotes] | None = None,
+) -> Checkout:
+    """Read prices and stock again, reserve the stock, take the quotes, and make one order per merchant.
 
-    `agreed_total` is what the page showed. Raises CartChanged when it is not the total of now or the cart
-    is empty, PaymentTooSmall, DoesNotShip, AgeRestricted, OutOfStock, and Conflict when another tab has just
-    opened one.
+    `agreed_total` is what the page showed. `quotes` stand in place of the shopper's own. Raises CartChanged when it is
+    not the total of now or the cart is empty, PaymentTooSmall, DoesNotShip, AgeRestricted, OutOfStock, QuoteGone, and
+    Conflict when another tab has just opened one.
     """
     cart = lock_cart(shopper)
     lines = list(cart.lines.select_related("recommendation").order_by("offer_id"))
     facts = read_offers(offer_ids=[line.offer_id for line in lines])
-    bought = _require_buyable(lines, facts, shopper=shopper, country=address.country)
-    total = Money(sum(fact.price.micros * line.quantity for line, fact in bought), settings.STORE_CURRENCY)
+    if quotes is None:
+        quotes = quotes_for(shopper, facts)
+    bought = _require_buyable(lines, facts, quotes, shopper=shopper, country=address.country)
+    total = total_of([part for each in bought for part in each.parts], settings.STORE_CURRENCY)
     if not bought or total != agreed_total or total.rounded != total:
         raise CartChanged("Your cart has changed.", hint="Look it through once more.", total=str(total))
     least = smallest_payment(total.currency)
@@ -144,27 +164,35 @@ def open_checkout(*, shopper: Shopper, by: User | None, address: Address, agreed
         expires_at=at + OPEN_FOR,
     )
     # In the order that reserve_stock asks for.
-    for line, fact in sorted(bought, key=lambda pair: (pair[1].variant_id, pair[1].offer_id)):
+    for each in sorted(bought, key=lambda each: (each.fact.variant_id, each.fact.offer_id)):
         reserve_stock(
-            offer_id=fact.offer_id,
-            quantity=line.quantity,
+            offer_id=each.fact.offer_id,
+            quantity=each.line.quantity,
             holder=checkout.ref,
             until=checkout.expires_at,
         )
+    take_quotes(
+        checkout=checkout, quotes=[part.quote for each in bought for part in each.parts if part.quote]
+    )
     CheckoutStatusChange.objects.create(checkout=checkout, to_status=checkout.status, by=by, reason="opened")
-    by_merchant: dict[uuid.UUID, list[tuple[CartLine, OfferFact]]] = defaultdict(list)
-    for line, fact in bought:
-        by_merchant[fact.merchant_id].append((line, fact))
-        line.seen_price_micros = fact.price.micros
+    by_merchant: dict[uuid.UUID, list[_Bought]] = defaultdict(list)
+    for each in bought:
+        by_merchant[each.fact.merchant_id].append(each)
+        each.line.seen_price_micros = each.fact.price.micros
     CartLine.objects.bulk_update(lines, ["seen_price_micros"])
-    for merchant_id, parts in by_merchant.items():
-        _place_order(checkout, merchant_id, parts, address=address, by=by)
+    for merchant_id, theirs in by_merchant.items():
+        _place_order(checkout, merchant_id, theirs, address=address, by=by)
     return checkout
 
 
 def _require_buyable(
-    lines: list[CartLine], facts: dict[int, OfferFact], *, shopper: Shopper, country: str
-) -> list[tuple[CartLine, OfferFact]]:
+    lines: list[CartLine],
+    facts: dict[int, OfferFact],
+    quotes: Mapping[int, Quotes],
+    *,
+    shopper: Shopper,
+    country: str,
+) -> list[_Bought]:
     bought = []
     for line in lines:
         fact = facts.get(line.offer_id)
@@ -185,14 +213,15 @@ def _require_buyable(
                 f"{fact.title} is for people of {fact.min_age} and over.",
                 hint="Tell us your year of birth under Privacy, or remove it.",
             )
-        bought.append((line, fact))
+        live = quotes.get(fact.offer_id, NONE).live
+        bought.append(_Bought(line, fact, split_line(line.quantity, fact.price, live)))
     return bought
 
 
 def _place_order(
     checkout: Checkout,
     merchant_id: uuid.UUID,
-    parts: list[tuple[CartLine, OfferFact]],
+    bought: list[_Bought],
     *,
     address: Address,
     by: User | None,
@@ -203,7 +232,7 @@ def _place_order(
         shopper_id=checkout.shopper_id,
         merchant_id=merchant_id,
         currency=checkout.currency,
-        total_micros=sum(fact.price.micros * line.quantity for line, fact in parts),
+        total_micros=sum(part.total.micros for each in bought for part in each.parts),
         ship_to=asdict(address),
         placed_at=checkout.opened_at,
     )
@@ -211,14 +240,17 @@ def _place_order(
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
-            offer_id=fact.offer_id,
-            title=fact.title[:300],
-            category=fact.category[:60],
-            quantity=line.quantity,
-            unit_price_micros=fact.price.micros,
-            recommendation=line.recommendation,
+            offer_id=each.fact.offer_id,
+            title=each.fact.title[:300],
+            category=each.fact.category[:60],
+            quantity=part.quantity,
+            unit_price_micros=part.unit.micros,
+            list_price_micros=each.fact.price.micros,
+            quote=part.quote,
+            recommendation=each.line.recommendation,
         )
-        for line, fact in parts
+        for each in bought
+        for part in each.parts
     )
 
 
@@ -265,6 +297,7 @@ def close_checkout(*, checkout_id: uuid.UUID, to: str, by: User | None, reason: 
     for order in checkout.orders.select_for_update():
         move_order(order, to=Order.Status.CANCELLED, by=by, reason=reason)
     release_stock(holder=checkout.ref)
+    return_quotes(checkout=checkout)
     return True
 
 

@@ -14,7 +14,14 @@ from billing.pricing import current_price_version
 from marketplace.publishing.models import Agent, Version
 from marketplace.shopping import events
 from marketplace.shopping.constraints import MAX_PRICE, Constraints, constraints_of
-from marketplace.shopping.models import Conversation, ConversationStatusChange, Message, Shopper, Turn
+from marketplace.shopping.models import (
+    Conversation,
+    ConversationStatusChange,
+    Message,
+    NegotiationRound,
+    Shopper,
+    Turn,
+)
 from marketplace.shopping.shoppers import consents_in_force
 from sandbox import pool
 
@@ -119,8 +126,8 @@ def count_real_messages(conversation: Conversation) -> int:
 def delete_conversation(*, conversation: Conversation) -> None:
     """Take its words away for good; raises Conflict while a turn runs.
 
-    Where an order was attributed to it, or a fee depends on it, the record of what was recommended stays,
-    without the words that were said and without the shopper.
+    Where an order was attributed to it, or a fee depends on it, the record of what was recommended and negotiated
+    stays, without the words that were said and without the shopper.
     """
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
     if row.turns.filter(status="running").exists():
@@ -130,8 +137,9 @@ def delete_conversation(*, conversation: Conversation) -> None:
     row.tool_calls.update(arguments={}, result={})
     row.turns.update(log_tail="", failure_detail="")
     row.recommendations.update(reason="")
+    NegotiationRound.objects.filter(negotiation__conversation=row).update(argument="")
     pool.forget_logs(claim_key=claim_key(row.pk))
-    if row.recommendations.filter(status="shown").exists():
+    if row.recommendations.filter(status="shown").exists() or row.negotiations.exists():
         Conversation.objects.filter(pk=row.pk).update(
             status=Conversation.Status.DELETED, shopper=None, limits={}, consents=[]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,14 +11,15 @@ from django.db.models import Q
 from agentstore.kit.money import Money
 from billing.models import UsageEvent
 from marketplace.publishing.models import Agent
-from marketplace.shopping.models import Attribution, Order, OrderLine
+from marketplace.shopping.models import Attribution, NegotiationRound, Order, OrderLine, Quote
 
 
 @dataclass(frozen=True, slots=True)
 class DisclosedLine:
     """A line, the agent that brought it about, and what of its price went to whom.
 
-    The amounts are what the ledger was told, refunds taken off; zero for a line that nobody brought about.
+    The amounts are what the ledger was told, refunds taken off; zero for a line that nobody brought about. `rounds` led
+    to a negotiated price.
     """
 
     line: OrderLine
@@ -26,6 +28,7 @@ class DisclosedLine:
     price: Money
     store: Money
     developer: Money
+    rounds: tuple[NegotiationRound, ...] = ()
 
     @property
     def words(self) -> str:
@@ -37,13 +40,31 @@ class DisclosedLine:
 
 
 def disclosed_lines(order: Order) -> list[DisclosedLine]:
-    """Each line of an order with its disclosure; one query for all."""
+    """Each line of an order with its disclosure; a few queries for all."""
     lines = list(order.lines.all())
-    earned = _earned(lines)
-    return [_disclosed(line, order.currency, *earned.get(line.ref, (0, 0))) for line in lines]
+    earned, rounds = _earned(lines), _rounds(lines)
+    return [
+        _disclosed(line, order.currency, *earned.get(line.ref, (0, 0)), rounds.get(line.quote_id, ()))
+        for line in lines
+    ]
 
 
-def _disclosed(line: OrderLine, currency: str, total: int, developer: int) -> DisclosedLine:
+def _rounds(lines: Iterable[OrderLine]) -> dict[uuid.UUID | None, tuple[NegotiationRound, ...]]:
+    """By quote, the rounds from the first to the one that it came of."""
+    quotes = Quote.objects.filter(pk__in=[line.quote_id for line in lines if line.quote_id])
+    return {
+        quote.pk: tuple(
+            each
+            for each in quote.round.negotiation.rounds.order_by("number")
+            if each.number <= quote.round.number
+        )
+        for quote in quotes.select_related("round__negotiation")
+    }
+
+
+def _disclosed(
+    line: OrderLine, currency: str, total: int, developer: int, rounds: tuple[NegotiationRound, ...]
+) -> DisclosedLine:
     credit: Attribution | None = getattr(line, "attribution", None)
     return DisclosedLine(
         line=line,
@@ -52,6 +73,7 @@ def _disclosed(line: OrderLine, currency: str, total: int, developer: int) -> Di
         price=Money(line.total_micros, currency),
         store=Money(total - developer, currency),
         developer=Money(developer, currency),
+        rounds=rounds,
     )
 
 

@@ -29,6 +29,7 @@ merchant_urls: list[URLPattern | URLResolver] = [
     path("merchant/<slug:slug>/agents/sales.csv", merchant_agents.sales_csv, name="merchant-sales-csv"),
     path("merchant/<slug:slug>/agents/costs.csv", merchant_agents.costs_csv, name="merchant-costs-csv"),
     path("merchant/<slug:slug>/negotiation/", negotiation.rules, name="negotiation"),
+    path("merchant/<slug:slug>/negotiation/made/", negotiation.made, name="negotiations-made"),
     path("merchant/<slug:slug>/negotiation/new/", negotiation.new_rule, name="negotiation-new"),
     path("merchant/<slug:slug>/negotiation/<uuid:rule_id>/", negotiation.rule, name="negotiation-rule"),
 ]

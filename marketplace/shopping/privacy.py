@@ -7,7 +7,14 @@ from typing import Any
 from django.db import transaction
 
 from marketplace.shopping.conversations import delete_conversation
-from marketplace.shopping.models import Conversation, Message, Order, Recommendation, Shopper
+from marketplace.shopping.models import (
+    Conversation,
+    Message,
+    NegotiationRound,
+    Order,
+    Recommendation,
+    Shopper,
+)
 from marketplace.shopping.pseudonyms import pseudonym
 from marketplace.shopping.turns import stop_turn
 
@@ -52,6 +59,9 @@ def _conversation(conversation: Conversation, shopper: Shopper) -> dict[str, Any
     shown = Recommendation.objects.filter(
         conversation=conversation, status=Recommendation.Status.SHOWN
     ).order_by("at")
+    rounds = NegotiationRound.objects.filter(negotiation__conversation=conversation).select_related(
+        "negotiation"
+    )
     return {
         "id": str(conversation.pk),
         "agent": conversation.agent.slug,
@@ -71,6 +81,15 @@ def _conversation(conversation: Conversation, shopper: Shopper) -> dict[str, Any
                 "at": row.at.isoformat(),
             }
             for row in shown
+        ],
+        "negotiated": [
+            {
+                "offer": f"off_{row.negotiation.offer_id}", "quantity": row.quantity, "argument": row.argument,
+                "proposed_micros": row.proposed_micros, "answer": row.kind, "currency": row.currency,
+                "answered_micros": row.answered_micros, "price_micros": row.price_micros,
+                "at": row.at.isoformat(),
+            }
+            for row in rounds
         ],
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ from marketplace.shopping.conversations import constraints_in_force, count_real_
 from marketplace.shopping.events import Name
 from marketplace.shopping.grounding import Code, Refusal, ground
 from marketplace.shopping.models import Conversation, Recommendation, Turn
-from marketplace.shopping.turns import NoTurn
+from marketplace.shopping.turns import lock_running_turn
 
 log = structlog.get_logger(__name__)
 
@@ -67,14 +67,7 @@ def recommend(
     reason, variant_id = storable(reason).strip(), storable(variant_id)
     if not reason:
         raise Invalid("A recommendation needs a reason.", hint="Say in a sentence why it suits the shopper.")
-    turn = (
-        Turn.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("conversation__agent__developer", "conversation__shopper")
-        .filter(pk=turn_id, conversation_id=conversation_id, status=Turn.Status.RUNNING)
-        .first()
-    )
-    if turn is None:
-        raise NoTurn("No turn is running.", hint="Recommend while you are answering a message.")
+    turn = lock_running_turn(conversation_id=conversation_id, turn_id=turn_id)
     claim = _Claim(turn, variant_id[:80], reason[:REASON_LETTERS])
     try:
         variant = parse_public_id("var", variant_id)

@@ -7,6 +7,7 @@ Events come late, twice and out of order; every step here looks at what is, not 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from datetime import datetime, timedelta
 
 import structlog
@@ -32,6 +33,7 @@ from marketplace.shopping.models import Attribution, Checkout, Order, OrderLine,
 from marketplace.shopping.orders import move_order
 from marketplace.shopping.paying import REFERENCE as CHECKOUT
 from marketplace.shopping.paying import note_decline
+from marketplace.shopping.quotes import use_quotes
 from marketplace.shopping.refunds import REFERENCE as REFUND
 from marketplace.shopping.refunds import fail_refund, move_refund, refund_whole
 
@@ -184,6 +186,7 @@ def settle_checkout(
         return
     move_checkout(checkout, to=Checkout.Status.PAID, by=None, reason=f"payment {payment_ref}")
     buy_reserved(holder=checkout.ref)
+    use_quotes(checkout=checkout)
     lines = list(
         OrderLine.objects.filter(order__checkout=checkout).select_related("order__merchant", "offer")
     )
@@ -192,7 +195,9 @@ def settle_checkout(
         move_order(order, to=Order.Status.PAID, by=None, reason=f"payment {payment_ref}")
     for credit in attribute_lines(shopper_id=checkout.shopper_id, lines=lines, ordered_at=checkout.opened_at):
         _credit(credit, checkout, paid_at)
-    bought = {line.offer_id: line.quantity for line in lines}
+    bought: Counter[int] = Counter()
+    for line in lines:
+        bought[line.offer_id] += line.quantity
     take_out_bought(shopper=checkout.shopper, bought=bought)
 
 

@@ -200,6 +200,22 @@ def running_turn(conversation_id: uuid.UUID) -> Turn | None:
     )
 
 
+def lock_running_turn(*, conversation_id: uuid.UUID, turn_id: uuid.UUID) -> Turn:
+    """The turn, locked until the caller's transaction ends: what agents do in it comes one after the other.
+
+    Raises NoTurn when it has ended.
+    """
+    turn = (
+        Turn.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("conversation__agent__developer", "conversation__shopper")
+        .filter(pk=turn_id, conversation_id=conversation_id, status=Turn.Status.RUNNING)
+        .first()
+    )
+    if turn is None:
+        raise NoTurn("No turn is running.", hint="Call tools while you are answering a message.")
+    return turn
+
+
 def reap_turns() -> int:
     """End the turns whose process is gone; how many."""
     lost = Turn.objects.filter(status=Turn.Status.RUNNING, lease_until__lt=now())[:200]

@@ -16,6 +16,7 @@ conversation_urls: list[URLPattern | URLResolver] = [
     path("chat/<uuid:conversation_id>/messages", chat.post_message, name="chat-message"),
     path("chat/<uuid:conversation_id>/events", chat.stream, name="chat-events"),
     path("chat/<uuid:conversation_id>/cards/<uuid:recommendation_id>", chat.card, name="chat-card"),
+    path("chat/<uuid:conversation_id>/rounds/<uuid:round_id>", chat.negotiation_round, name="chat-round"),
     path("chat/<uuid:conversation_id>/stop", chat.stop, name="chat-stop"),
     path("chat/<uuid:conversation_id>/limit", chat.lift_limit, name="chat-limit"),
     path("chat/<uuid:conversation_id>/close", chat.close, name="chat-close"),

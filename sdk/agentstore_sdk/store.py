@@ -35,7 +35,9 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """One sellable item. `price` is in minor units and may have changed when it is recommended."""
+    """One sellable item. `price` is in minor units and may have changed when it is recommended; `offer_id` names its
+    best offer.
+    """
 
     id: str
     title: str
@@ -44,6 +46,7 @@ class Variant:
     available: bool
     options: dict[str, str]
     seller: str
+    offer_id: str
     raw: dict[str, Any] = field(repr=False, compare=False)
 
     @classmethod
@@ -59,6 +62,7 @@ class Variant:
             available=(raw.get("availability") or {}).get("available") is not False,
             options={str(option.get("name", "")): str(option.get("label", "")) for option in options},
             seller=str((raw.get("seller") or {}).get("name", "")),
+            offer_id=str((raw.get("metadata") or {}).get("offer_id", "")),
             raw=raw,
         )
 
@@ -174,6 +178,26 @@ class Store:
         if offer_id:
             arguments["offer_id"] = offer_id
         return self.call("recommend", **arguments)
+
+    def negotiate(
+        self,
+        offer_id: str,
+        proposed_amount: int,
+        *,
+        quantity: int = 1,
+        argument: str = "",
+        idempotency_key: str = "",
+    ) -> dict[str, Any]:
+        """One round with the offer's merchant, in minor units of one piece: `answer` is `accept` or `counter`, `price`
+        what one costs by it, `rounds_left` how many more are heard. An accepted price is the shopper's until the
+        quote's `expires_at`. Raises Refused (`no_rule`, `round_limit` and others).
+        """
+        arguments: dict[str, Any] = {"proposed_amount": proposed_amount, "quantity": quantity}
+        if argument:
+            arguments["argument"] = argument
+        if idempotency_key:
+            arguments["idempotency_key"] = idempotency_key
+        return self.call("negotiate", offer_id=offer_id, **arguments)
 
     def shopper_profile(self) -> dict[str, Any]:
         """What the shopper consented to share. Raises Refused (`no_consent`)."""

@@ -115,6 +115,7 @@ document.addEventListener("alpine:init", () => {
       on("message.delta", (data) => this.addText(data.turn, data.text));
       on("message.done", (data) => this.setText(data.turn, data.text));
       on("recommendation", (data) => this.addCard(data.turn, data.id));
+      on("negotiation", (data) => this.addRound(data.turn, data.id));
       on("turn.done", (data) => this.ended(data.turn, "", data.stopped));
       on("turn.failed", (data) => this.ended(data.turn, data.message));
       this.source.addEventListener("open", () => this.notice(""));
@@ -156,22 +157,31 @@ document.addEventListener("alpine:init", () => {
       });
     },
 
-    async addCard(id, card) {
+    addCard(id, card) {
+      return this.addDrawn(id, "card", card, this.root.dataset.cardsUrl);
+    },
+
+    addRound(id, round) {
+      return this.addDrawn(id, "round", round, this.root.dataset.roundsUrl);
+    },
+
+    // What the server draws, put where its kind belongs in the turn.
+    async addDrawn(id, kind, name, url) {
       const turn = this.open(id);
-      if (!turn || turn.querySelector(`[data-card="${CSS.escape(card)}"]`)) return;
+      if (!turn || turn.querySelector(`[data-${kind}="${CSS.escape(name)}"]`)) return;
       const place = document.createElement("div");
-      place.dataset.card = card;
-      const cards = turn.querySelector("[data-cards]");
-      cards.append(place);
+      place.dataset[kind] = name;
+      const all = turn.querySelector(`[data-${kind}s]`);
+      all.append(place);
       try {
-        const answer = await fetch(this.root.dataset.cardsUrl + card);
+        const answer = await fetch(url + name);
         if (!answer.ok) throw answer;
         const html = await answer.text();
         this.keepingPlace(() => {
-          cards.classList.remove("hidden");
+          all.classList.remove("hidden");
           place.outerHTML = html;
         });
-        window.htmx?.process(cards);
+        window.htmx?.process(all);
       } catch {
         place.remove();
       }

@@ -78,6 +78,8 @@ class Gateway:
             return 200, {"products": self._search(arguments), "pagination": {"has_next_page": False}}
         if tool == "recommend":
             return self._recommend(arguments["variant_id"])
+        if tool == "negotiate":
+            return 200, {"answer": "counter", "rounds_left": 2}
         return 404, {"code": "unknown_tool", "title": "There is no such tool."}
 
     def _search(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:

@@ -48,6 +48,18 @@ def test_ping_says_healthy(serving):
     assert json.load(connection.getresponse()) == {"status": "Healthy"}
 
 
+def test_a_proposal_says_what_is_meant(gateway, store):
+    store.negotiate("off_7", 900, quantity=2, argument="For a student", idempotency_key="one")
+    store.negotiate("off_7", 950)
+    assert [arguments for _, arguments in gateway.calls] == [
+        {
+            "offer_id": "off_7", "proposed_amount": 900, "quantity": 2, "argument": "For a student",
+            "idempotency_key": "one",
+        },
+        {"offer_id": "off_7", "proposed_amount": 950, "quantity": 1},
+    ]  # fmt: skip
+
+
 def test_an_answer_is_streamed_piece_by_piece(serving):
     def answer(turn):
         yield f"You said {turn.prompt}"

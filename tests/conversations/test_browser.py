@@ -7,9 +7,13 @@ import threading
 import pytest
 from django.test import Client
 
+from marketplace.publishing.models import Version
 from marketplace.shopping.models import CartLine
+from marketplace.shopping.negotiation.negotiating import Proposal, negotiate
 from tests.conversations.live import Web
+from tests.conversations.world import MANIFEST
 from tests.look.axe import assert_accessible, keep_picture, looks, session_cookies, watch
+from tests.orders.bargains import allow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -73,6 +77,32 @@ def test_a_shopper_asks_and_buys_from_a_card(page, web, conversation, mug, lamp,
     assert (line.offer, line.recommendation.conversation) == (mug, conversation)
     conversation.refresh_from_db()
     assert conversation.limits == {}
+
+
+def test_a_price_is_negotiated_before_the_shoppers_eyes(page, web, conversation, mug, play):
+    allow(mug)
+    Version.objects.update(manifest={**MANIFEST, "permissions": ["negotiate"]})
+
+    def answer(body, tools):
+        for amount in (1000, 1150):
+            tools.call("negotiate", offer_id=mug.public_id, proposed_amount=amount, argument="<i>Please</i>")
+        yield "It is yours for $11.50."
+
+    play(conversation, answer)
+    page.goto(f"{web.address}/chat/{conversation.pk}/")
+    page.get_by_label("Message Gift Finder").fill("Can it be had for less?")
+    page.keyboard.press("Enter")
+    page.get_by_text("It is yours for $11.50.").wait_for()
+    rounds = page.get_by_role("group", name="Negotiation: Blue mug")
+    rounds.nth(1).wait_for()
+    assert "Asked instead: $11.25" in rounds.nth(0).inner_text()
+    assert "“<i>Please</i>”" in rounds.nth(0).inner_text()
+    rounds.nth(1).get_by_role("button", name="Add to cart at $11.50").click()
+    page.get_by_text("Added to your cart").wait_for()
+    page.goto(f"{web.address}/cart/")
+    page.get_by_text("Negotiated: 1 at $11.50").wait_for()
+    keep_picture(page, "cart-negotiated")
+    assert_accessible(page)
 
 
 def test_a_reload_in_the_middle_goes_on(page, web, conversation, mug, play):
@@ -140,6 +170,10 @@ def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn
     )
     recommend(turn, sell(merchant, "Tea pot", "29.00"), reason="For two.")
     recommend(turn, "var_404404")
+    allow(mug)
+    for amount, quantity, argument in ((1000, 1, "A student's budget. " * 18), (1200, 2, "")):
+        proposal = Proposal(mug.public_id, amount, quantity, argument)
+        negotiate(conversation_id=turn.conversation_id, turn_id=turn.pk, proposal=proposal)
     end_turn(turn_id=turn.pk, status="done", by="runner", text="Three ideas, the mug is the best of them.")
     conversation = turn.conversation
     shown = {

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.test import Client
 
+from agentstore.kit.clock import now
 from marketplace.shopping.conversations import open_rehearsal
-from marketplace.shopping.models import Conversation, Shopper, ToolCall
+from marketplace.shopping.models import Conversation, Quote, Shopper, ToolCall
 from marketplace.shopping.pseudonyms import pseudonym
 from marketplace.shopping.turns import end_turn, start_turn
 from tests.cast import person
 from tests.conversations.test_recommendations import recommend
+from tests.orders.bargains import allow, propose
 
 
 @pytest.fixture
@@ -153,3 +156,21 @@ def test_operators_read_rehearsals_and_no_shoppers_words(agent, olivia, alice, c
         "A mug!"
         in as_(alice).get(f"/developer/northwind-labs/conversations/{rehearsal.pk}/").content.decode()
     )
+
+
+def test_a_round_is_drawn_with_its_words_as_text(sams, conversation, mug, sam):
+    allow(mug)
+    propose(conversation, mug, 1000, argument="<b>For</b> a student")
+    heard = propose(conversation, mug, 1200)
+    page = sams.get(f"/chat/{conversation.pk}/").content.decode()
+    assert "“&lt;b&gt;For&lt;/b&gt; a student”" in page
+    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "Proposed to Audio Haus: $10.00 . Asked instead: $11.25 Before: $12.50" in shown
+    assert "Agreed: $12.00 Before: $12.50" in shown
+    assert "Holds until" in shown
+    assert "Add to cart at $12.00" in shown
+    one = f"/chat/{conversation.pk}/rounds/{heard.round.pk}"
+    assert "Agreed" in sams.get(one).content.decode()
+    assert as_(person("Charlie")).get(one).status_code == 404
+    Quote.objects.update(expires_at=now())
+    assert "This price is over." in sams.get(one).content.decode()

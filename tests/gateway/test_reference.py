@@ -16,6 +16,7 @@ from marketplace.publishing.permissions import NOT_YET, WORDS
 from marketplace.shopping.events import Name
 from marketplace.shopping.failures import SHOPPER
 from marketplace.shopping.grounding import Code
+from marketplace.shopping.negotiation.negotiating import Why
 from marketplace.shopping.turns import NoTurn
 from sandbox.gateway_server.bounds import BodyTooLarge
 from sandbox.tokens import InvalidToken, TokenFromElsewhere
@@ -41,7 +42,7 @@ def test_every_tool_and_refusal_is_described():
     )  # fmt: skip
     others = {error.code for error in elsewhere}
     described = rows("tools.md")
-    assert tools | own | others | {Unavailable.code} | {code.value for code in Code} <= described
+    assert tools | own | others | {Unavailable.code} | {code.value for code in (*Code, *Why)} <= described
     permissions = re.findall(
         r"^\| `(\w+)` \| `(\w+)` \|", (GUIDES / "tools.md").read_text(), flags=re.MULTILINE
     )

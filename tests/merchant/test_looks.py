@@ -8,9 +8,10 @@ from django.urls import reverse
 from billing import budgets
 from marketplace.shopping.models import Message, Turn
 from marketplace.shopping.negotiation import Break, Terms
-from marketplace.shopping.negotiation.rules import add_rule
+from marketplace.shopping.negotiation.rules import add_rule, change_rule
 from marketplace.shopping.recommendations import recommend
 from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.orders.bargains import agree, propose
 from tests.orders.world import check_out, pay, sell, talk, usd
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -24,7 +25,7 @@ def look_at(browser, live_server, client, addresses: list[str]) -> None:
             assert_accessible(page)
 
 
-def test_negotiation(browser, live_server, client, mia, merchant, headphones):
+def test_negotiation(browser, live_server, client, mia, merchant, headphones, shopper, scout, prices):
     terms = Terms(
         off_ppm=100_000, step_ppm=50_000, rounds=3, floor=usd("70"), breaks=(Break(5, 200_000),), from_hour=0,
         to_hour=23, least_stock=9,
@@ -32,11 +33,17 @@ def test_negotiation(browser, live_server, client, mia, merchant, headphones):
     rule = add_rule(merchant=merchant, target=headphones, terms=terms, active=True, by=mia, reason="autumn")
     standing = Terms(off_ppm=100_000, step_ppm=50_000, rounds=3)
     add_rule(merchant=merchant, target=headphones.variant.product, terms=standing, active=True, by=mia)
+    conversation = talk(shopper, scout, prices)
+    change_rule(rule_id=rule.pk, merchant=merchant, terms=standing, active=True, by=mia)
+    agree(conversation, headphones, 9500, 2)
+    propose(talk(shopper, scout, prices), headphones, 100)
+    change_rule(rule_id=rule.pk, merchant=merchant, terms=terms, active=True, by=mia)
     client.force_login(mia)
     rules = reverse("shopping:negotiation", args=[merchant.slug])
     addresses = [
         f"{rules}?item=Headphones&quantity=2&proposed=80",
         f"{rules}?item=none&quantity=0&proposed=",
+        reverse("shopping:negotiations-made", args=[merchant.slug]),
         reverse("shopping:negotiation-new", args=[merchant.slug]),
         reverse("shopping:negotiation-rule", args=[merchant.slug, rule.pk]),
     ]

@@ -10,7 +10,8 @@ from marketplace.catalog.models import Category
 from marketplace.shopping.models import NegotiationRule
 from marketplace.shopping.negotiation import Terms
 from marketplace.shopping.negotiation.rules import add_rule
-from tests.orders.world import sell
+from tests.orders.bargains import agree, allow, propose
+from tests.orders.world import check_out, pay, sell, talk
 
 TERMS = {"off": "10", "step": "5", "rounds": "3", "active": "on"}
 
@@ -150,3 +151,31 @@ def test_rules_are_paged(desk, merchant, mia):
             merchant=merchant, target=sell(merchant, f"Thing {number}"), terms=terms, active=True, by=mia
         )
     assert "Page 1 of 2" in text(desk.get(address("negotiation", merchant.slug)))
+
+
+def test_what_was_negotiated_and_what_came_of_it(
+    desk, merchant, headphones, shopper, scout, prices, processor
+):
+    door = address("negotiations-made", merchant.slug)
+    assert "Nobody has negotiated yet" in text(desk.get(door))
+    allow(headphones)
+    conversation = talk(shopper, scout, prices)
+    propose(conversation, headphones, 5000, argument="Sam is poor")
+    agree(conversation, headphones, 9000)
+    propose(talk(shopper, scout, prices), headphones, 5000)
+    pay(check_out(shopper, headphones))
+    processor.deliver()
+    shown = text(desk.get(door))
+    assert "Negotiations 2 in 3 rounds Agreed on a price 1 1 bought Given on paid orders $9.00" in shown
+    assert "Bargain Scout 2 Bought $90.00 of $99.00 9.1%" in shown
+    assert "Not agreed $89.10 asked last of $99.00 none" in shown
+    assert "Sam" not in shown
+
+
+def test_charlie_sees_no_negotiations(client, merchant, charlie, headphones, shopper, scout, prices):
+    allow(headphones)
+    agree(talk(shopper, scout, prices), headphones, 9000)
+    client.force_login(charlie)
+    assert client.get(address("negotiations-made", merchant.slug)).status_code == 404
+    mine = create_organization(kind="merchant", name="Charlie's", owner=charlie)
+    assert "Nobody has negotiated yet" in text(client.get(address("negotiations-made", mine.slug)))

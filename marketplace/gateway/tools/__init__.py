@@ -7,6 +7,7 @@ from functools import lru_cache
 from agentstore.kit.mcp import Tool, Toolbox
 from marketplace.gateway.auth import Caller
 from marketplace.gateway.tools.catalog import CATALOG_TOOLS
+from marketplace.gateway.tools.negotiate import NEGOTIATE_TOOLS
 from marketplace.gateway.tools.profile import PROFILE_TOOLS
 from marketplace.gateway.tools.recommend import RECOMMEND_TOOLS
 
@@ -18,6 +19,7 @@ _INSTRUCTIONS = (
 # Which permission of the manifest a tool needs.
 BY_PERMISSION: dict[str, tuple[Tool[Caller], ...]] = {
     "catalog": (*CATALOG_TOOLS, *RECOMMEND_TOOLS),
+    "negotiate": NEGOTIATE_TOOLS,
     "profile": PROFILE_TOOLS,
 }
 

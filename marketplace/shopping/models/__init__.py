@@ -22,6 +22,7 @@ from marketplace.shopping.models.order import (
     RefundStatusChange,
 )
 from marketplace.shopping.models.order_event import UcpOrderEvent, UcpOrderEventChange
+from marketplace.shopping.models.quote import Negotiation, NegotiationRound, Quote
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
 from marketplace.shopping.models.ucp import UcpCart, UcpCheckout, UcpCheckoutChange, UcpPlatform, UcpReply
@@ -37,12 +38,15 @@ __all__ = [
     "Conversation",
     "ConversationStatusChange",
     "Message",
+    "Negotiation",
+    "NegotiationRound",
     "NegotiationRule",
     "NegotiationRuleChange",
     "Order",
     "OrderDispute",
     "OrderLine",
     "OrderStatusChange",
+    "Quote",
     "Recommendation",
     "Refund",
     "RefundLine",

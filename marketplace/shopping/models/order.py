@@ -11,6 +11,7 @@ from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
 from marketplace.catalog.models import Offer
 from marketplace.shopping.models.conversation import Conversation
+from marketplace.shopping.models.quote import Quote
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Shopper
 
@@ -133,18 +134,33 @@ class Order(models.Model):
 
 
 class OrderLine(models.Model):
-    """An offer bought, at the price read when the checkout opened."""
+    """An offer bought, at the price read when the checkout opened, or at a quote.
+
+    What was paid is the base of refunds, agent tax and attribution.
+    """
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="+")
     title = models.CharField(max_length=300)
     category = models.SlugField(max_length=60, blank=True)
     quantity = models.PositiveIntegerField()
-    unit_price_micros = models.BigIntegerField()
+    unit_price_micros = models.BigIntegerField(help_text="what was paid for one")
+    list_price_micros = models.BigIntegerField(
+        null=True, help_text="the offer's own price of one then; unknown of lines from before negotiations"
+    )
+    quote = models.ForeignKey(Quote, on_delete=models.PROTECT, null=True, related_name="lines")
     recommendation = models.ForeignKey(Recommendation, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="only_a_quote_goes_below",
+                condition=models.Q(list_price_micros=None)
+                | models.Q(unit_price_micros=models.F("list_price_micros"), quote=None)
+                | models.Q(unit_price_micros__lt=models.F("list_price_micros"), quote__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.title}"
@@ -158,6 +174,15 @@ class OrderLine(models.Model):
     def total_micros(self) -> int:
         """Quantity times unit price, in micro-units."""
         return self.quantity * self.unit_price_micros
+
+    @property
+    def saved_micros(self) -> int:
+        """What negotiation took off the whole line, in micro-units."""
+        return (
+            0
+            if self.list_price_micros is None
+            else self.quantity * self.list_price_micros - self.total_micros
+        )
 
 
 class OrderStatusChange(models.Model):

@@ -2,7 +2,24 @@
 (docs/algorithms/negotiation.md).
 """
 
-from marketplace.shopping.negotiation.rounds import Answer, Kind, answer_round, asked_in, lowest
+from marketplace.shopping.negotiation.rounds import (
+    Answer,
+    Kind,
+    answer_round,
+    asked_in,
+    least_quantity,
+    lowest,
+)
 from marketplace.shopping.negotiation.terms import Break, InvalidTerms, Terms
 
-__all__ = ["Answer", "Break", "InvalidTerms", "Kind", "Terms", "answer_round", "asked_in", "lowest"]
+__all__ = [
+    "Answer",
+    "Break",
+    "InvalidTerms",
+    "Kind",
+    "Terms",
+    "answer_round",
+    "asked_in",
+    "least_quantity",
+    "lowest",
+]

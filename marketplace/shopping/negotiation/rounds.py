@@ -53,6 +53,21 @@ def asked_in(terms: Terms, *, price: Money, quantity: int, round_number: int) ->
     return min(price, max(lowest(terms, price=price, quantity=quantity), _up(price, PPM - off)))
 
 
+def least_quantity(terms: Terms, *, price: Money, quantity: int, agreed: Money, round_number: int) -> int:
+    """The fewest pieces, at most `quantity`, that this round would have given at the agreed price as well: an agent
+    that asks for many gets a discount for many, not for one.
+    """
+    fewer = (1, *(each.quantity for each in terms.breaks if each.quantity <= quantity))
+    return next(
+        (
+            some
+            for some in fewer
+            if asked_in(terms, price=price, quantity=some, round_number=round_number) <= agreed
+        ),
+        quantity,
+    )
+
+
 def answer_round(terms: Terms, *, price: Money, quantity: int, proposed: Money, round_number: int) -> Answer:
     """Accept what is at least asked in this round, at the proposed price but no more than the offer's; else counter.
 

@@ -20,7 +20,8 @@ from marketplace.publishing.listings import get_live_agent
 from marketplace.shopping import conversations, events, runner, streams, turns
 from marketplace.shopping.cards import cards_for
 from marketplace.shopping.chatlog import begun, price_limit, read_turns
-from marketplace.shopping.models import Conversation, Message, Recommendation, Turn
+from marketplace.shopping.models import Conversation, Message, NegotiationRound, Recommendation, Turn
+from marketplace.shopping.negotiation.shown import rounds_for
 from marketplace.shopping.shoppers import find_shopper, get_shopper
 
 _PER_PAGE = 20
@@ -135,6 +136,16 @@ def card(request: HttpRequest, conversation_id: uuid.UUID, recommendation_id: uu
     if not found:
         raise NotFound("There is no such card.")
     return render(request, "shop/chat_card.html", {"card": found[0]})
+
+
+@require_GET
+def negotiation_round(request: HttpRequest, conversation_id: uuid.UUID, round_id: uuid.UUID) -> HttpResponse:
+    """One round of a negotiation, for a page that has just been told of it."""
+    conversation = _mine(request, conversation_id)
+    found = rounds_for(NegotiationRound.objects.filter(pk=round_id, negotiation__conversation=conversation))
+    if not found:
+        raise NotFound("There is no such round.")
+    return render(request, "shop/chat_round.html", {"round": found[0]})
 
 
 @require_POST

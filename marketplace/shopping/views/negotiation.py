@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from agentstore.identity.models import Organization
+from marketplace.shopping.negotiation.made import Made, negotiations_of, sums_of
 from marketplace.shopping.negotiation.rules import RuleExists, add_rule, change_rule, rule_of, rules_of
 from marketplace.shopping.negotiation.simulator import Course, simulate
 from marketplace.shopping.rule_forms import RuleForm, SimulatorForm, TermsForm
@@ -36,6 +39,24 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
         "course": _course(merchant, form) if asked and form.is_valid() else None,
     }
     return render(request, "merchant/negotiation.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+def made(request: HttpRequest, slug: str) -> HttpResponse:
+    """What agents negotiated for the merchant's items."""
+    merchant = merchant_for(request, slug)
+    page = Paginator(negotiations_of(merchant), _PER_PAGE).get_page(request.GET.get("page"))
+    sums = sums_of(merchant, currency=settings.STORE_CURRENCY)
+    context = {
+        "merchant": merchant,
+        "page": page,
+        "negotiations": [Made(row, list(row.rounds.all())) for row in page],
+        "sums": sums,
+        "rounds_note": f"in {sums.rounds} round{pluralize(sums.rounds)}",
+        "bought_note": f"{sums.bought} bought",
+        "crumbs": _crumbs(merchant, "Negotiations made"),
+    }
+    return render(request, "merchant/negotiations.html", context)
 
 
 def _course(merchant: Organization, form: SimulatorForm) -> Course:
