@@ -253,7 +253,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # Tasks by name where a lower room's work goes on in a higher one.
 REHEARSAL_TASK = "marketplace.shopping.tasks.rehearse_submission"
 # What the processor tells of: by the beginning of our own reference on the object, else of the event's type.
-PROCESSOR_REFERENCE_TASKS = {"topup:": "billing.tasks.settle_top_up_event"}
+PROCESSOR_REFERENCE_TASKS = {
+    "topup:": "billing.tasks.settle_top_up_event",
+    "repayment:": "billing.tasks.settle_repayment_event",
+}
 PROCESSOR_EVENT_TASKS = {
     "invoice.": "billing.tasks.settle_invoice_event",
     "payout.": "billing.tasks.settle_payout_event",

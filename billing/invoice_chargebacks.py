@@ -92,7 +92,8 @@ def _take_back(invoice: Invoice, dispute: ProcessorDispute) -> None:
     invoice.save(update_fields=["status", "dispute_ref", "paid_at", "paid_minor", "due_at"])
     record_change(invoice, by="processor", reason=f"a bank took the payment back ({dispute.id})")
     text = (
-        f"Your bank took {dispute.amount} back that had paid it. Please pay it by {invoice.due_at:%-d %B %Y}."
+        f"Your bank took {dispute.amount} back that had paid it. Please pay it by {invoice.due_at:%-d %B %Y}:"
+        " your list of invoices leads to the page."
     )
     _tell(invoice, dispute, "is owed again", text)
 

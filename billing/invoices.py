@@ -297,7 +297,7 @@ def settle_invoice(*, at_processor: invoicing.ProcessorInvoice, fee: tuple[str, 
 def note_settled(invoice: Invoice, *, at: datetime, by: str, reason: str) -> None:
     """How an invoice stands that was owed again, after some of it was paid or credited: paid once nothing remains."""
     settled = invoice.remaining.minor <= 0
-    invoice.status, invoice.paid_at = (Status.PAID, at) if settled else (Status.OPEN, None)
+    invoice.status, invoice.paid_at = (Status.PAID, invoice.paid_at or at) if settled else (Status.OPEN, None)
     invoice.dispute_ref = "" if settled else invoice.dispute_ref
     invoice.save()
     record_change(invoice, by=by, reason=reason)

@@ -23,7 +23,7 @@ ROUNDING = "statement_rounding"
 # Movements of a receivable that settle what was charged; all others are charges.
 SETTLING = (
     *("invoice_tax", "invoice_paid", "invoice_written_off", "invoice_written_off_reversal"),
-    *("credit_note", "credit_note_tax", "invoice_disputed", "invoice_dispute_won"),
+    *("credit_note", "credit_note_tax", "invoice_disputed", "invoice_dispute_won", "invoice_repaid"),
 )
 KINDS = (
     _Kind.MERCHANT_RECEIVABLE,

@@ -31,6 +31,7 @@ WORDS = {
     "invoice_written_off_reversal": "Paid after it was written off",
     "invoice_disputed": "Payments of invoices that a bank took back",
     "invoice_dispute_won": "Payments of invoices that a bank gave back",
+    "invoice_repaid": "Invoices paid again",
     "credit_note": "Credit notes",
     "credit_note_tax": "Tax on credit notes",
     "top_up": "Top-ups",

@@ -21,6 +21,7 @@ from billing import (
     posting,
     price_notices,
     pricing,
+    repayments,
     statements,
     topups,
     webhooks,
@@ -98,6 +99,12 @@ def forget_tallies() -> int:
 def settle_top_up_event(event_id: int) -> None:
     """Do what a processor's event about a top-up asks for."""
     topups.settle_event(event_id=event_id)
+
+
+@shared_task
+def settle_repayment_event(event_id: int) -> None:
+    """Book what the processor says of a payment of what was owed again."""
+    repayments.settle_repayment_event(event_id=event_id)
 
 
 @shared_task

@@ -74,7 +74,7 @@ def receive(*, body: bytes, signature: str) -> WebhookEvent:
             external_id=told["id"],
             defaults={"type": told["type"], "payload": told, "retry_at": now() + _GRACE},
         )
-        if new and _task_for(row) is None:
+        if new and task_for(row) is None:
             row.handled_at = row.received_at
             row.save(update_fields=["handled_at"])
         elif new:
@@ -82,8 +82,8 @@ def receive(*, body: bytes, signature: str) -> WebhookEvent:
     return row
 
 
-def _task_for(row: WebhookEvent) -> str | None:
-    """By our own reference on the object where it has one of ours, else by the event's type."""
+def task_for(row: WebhookEvent) -> str | None:
+    """The task that wants an event: by our own reference on the object where it has one of ours, else by its type."""
     if row.payload.get("account") and not row.type.startswith(_OF_ACCOUNTS):
         return None
     reference = str(((row.payload["data"]["object"].get("metadata") or {}).get("reference")) or "")
@@ -99,7 +99,7 @@ def _task_for(row: WebhookEvent) -> str | None:
 
 def _enqueue(row: WebhookEvent) -> None:
     """The processor was told 200 or will be: a broker that is away delays the event, `dispatch` finds it."""
-    task = _task_for(row)
+    task = task_for(row)
     if task is None:
         return
     try:

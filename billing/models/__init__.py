@@ -28,6 +28,7 @@ from billing.models.reconciliation import (
     Reconciliation,
     ReconciliationChange,
 )
+from billing.models.repayments import Repayment, RepaymentChange
 from billing.models.statements import Statement, StatementBalance, StatementLine, StatementPeriod
 from billing.models.subjects import SubjectTotal
 from billing.models.usage import BudgetChange, BudgetDay, Hold, MerchantBudget, UsageEvent, UsageEventChange
@@ -71,6 +72,8 @@ __all__ = [
     "ReconciledBalance",
     "Reconciliation",
     "ReconciliationChange",
+    "Repayment",
+    "RepaymentChange",
     "RollupMark",
     "Statement",
     "StatementBalance",

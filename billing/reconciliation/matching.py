@@ -11,11 +11,11 @@ from typing import Final
 
 # The kinds of journal that move `processor_clearing` or `processor_fees`; reversals of them do too.
 KINDS: Final = (
-    *("sale", "processor_fee", "refund", "top_up", "invoice_paid"),
+    *("sale", "processor_fee", "refund", "top_up", "invoice_paid", "invoice_repaid"),
     *("dispute", "dispute_won", "payout"),
 )
 REVERSALS: Final = tuple(f"{kind}_reversal" for kind in KINDS)
-_OURS: Final = ("topup:", "invoice:", "refund:", "payout:")
+_OURS: Final = ("topup:", "invoice:", "repayment:", "refund:", "payout:")
 
 
 def key_of_movement(*, object: str, source_id: str, payment_id: str, reference: str, id: str) -> str:
@@ -43,6 +43,8 @@ def key_of_journal(*, kind: str, idempotency_key: str, payment_ref: str) -> str:
         return f"topup:{rest}"
     if kind == "invoice_paid":
         return f"invoice:{rest}"
+    if kind == "invoice_repaid":
+        return f"repayment:{rest}"
     if kind == "refund":
         return rest if rest.startswith("refund:") else idempotency_key
     if kind in ("dispute", "dispute_won"):
@@ -61,6 +63,8 @@ def journals_of(key: str, *, payments: Iterable[str], sources: Iterable[str]) ->
         return [f"top_up:{rest}", *fees]
     if prefix == "invoice":
         return [f"invoice_paid:{rest}", *fees]
+    if prefix == "repayment":
+        return [f"invoice_repaid:{rest}", *fees]
     if prefix == "payment":
         return [f"processor_fee:{rest}", *fees]
     if prefix == "refund":

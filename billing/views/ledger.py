@@ -36,6 +36,7 @@ KINDS = (
         "credit_note_tax",
         "invoice_disputed",
         "invoice_dispute_won",
+        "invoice_repaid",
     ),
     *("earning_release", "reserve_release", "clawback", "payout", "payout_reversal"),
 )

@@ -67,6 +67,7 @@ def index(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
             "kind": kind,
             "page": page,
             "invoices": rows_of(invoices),
+            "may_pay": membership_for(request.user, slug).role in MANAGERS,
             "form": form,
             "party": party,
         },

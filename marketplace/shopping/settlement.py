@@ -18,7 +18,7 @@ from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
-from billing import invoice_chargebacks, metering, sales, topups, webhooks
+from billing import invoice_chargebacks, metering, repayments, sales, topups, webhooks
 from billing.models import WebhookEvent
 from billing.processor.disputes import ProcessorDispute
 from billing.processor.payments import Payment, retrieve_payment
@@ -119,6 +119,9 @@ def _settle_dispute_event(event: ProcessorEvent, dispute: ProcessorDispute, paym
     """A bank can only take back what was paid: an event that overtook the payment's settles that first."""
     if payment is not None and payment.reference.startswith(topups.REFERENCE):
         topups.settle_dispute(dispute=dispute, payment=payment)
+        return
+    if payment is not None and payment.reference.startswith(repayments.REFERENCE):
+        repayments.settle_dispute(dispute=dispute, payment=payment)
         return
     checkout_id = _named(payment, CHECKOUT) if payment is not None else None
     if payment is None or checkout_id is None or not Checkout.objects.filter(pk=checkout_id).exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import stripe
-from django.conf import settings
 from django.utils.module_loading import import_string
 
 from billing import webhooks
@@ -30,7 +29,6 @@ def deliver_events(*, account: str = "", only: str = "") -> int:
 
 def handle_row(row: WebhookEvent) -> None:
     """What the worker would do with it."""
-    for prefix, task in settings.PROCESSOR_EVENT_TASKS.items():
-        if row.type.startswith(prefix):
-            import_string(task)(row.pk)
-            return
+    task = webhooks.task_for(row)
+    if task is not None:
+        import_string(task)(row.pk)

@@ -14,7 +14,7 @@ import pytest
 import stripe
 
 from agentstore.kit.money import Money
-from billing.processor import connect, crediting, customers, invoicing, payments, transfers
+from billing.processor import checkout, connect, crediting, customers, invoicing, payments, transfers
 from billing.processor.client import client
 
 
@@ -89,6 +89,15 @@ def things() -> Iterator[tuple[str, Any]]:
         amount=Money.from_minor(900, "USD"),
         description="x",
     )
+    page = checkout.open_page(
+        reference=ref,
+        customer_id=customer,
+        amount=Money.from_minor(900, "USD"),
+        name="x",
+        paid_url="https://example.com",
+        back_url="https://example.com",
+    )
+    yield "Session", v1.checkout.sessions.retrieve(page.id)
     yield "InvoiceItem", v1.invoice_items.retrieve(item)
     yield "Invoice", v1.invoices.finalize_invoice(invoice.id)
     yield "InvoiceLineItem", v1.invoices.line_items.list(invoice.id).data[0]

@@ -21,7 +21,9 @@ def test_settling_pages_are_clean(browser, month, live_server, client, olivia, m
     dispute = disputes.open_dispute(
         event_id=event.pk, owner_ref=merchant.ref, reason="Nobody was there.", by="mia"
     )
-    Invoice.objects.update(status="open", number="A-0001", url="https://example.com/pay")
+    Invoice.objects.update(
+        status="open", number="A-0001", url="https://example.com/pay", paid_minor=10, dispute_ref="du_1"
+    )
     PayoutAccount.objects.create(
         owner_ref=studio.ref, processor_ref="acct_1", country="DE", missing=["external_account"]
     )
