@@ -15,7 +15,11 @@ SELECT id, %s, %s, %s, %s FROM unnest(%s::uuid[]) AS e(id)
 """
 
 
-def record_changes(event_ids: Iterable[uuid.UUID], *, status: str, by: str, reason: str) -> None:
-    """One status row for each of these events: what it is now, when, by whom, why."""
+def record_changes(event_ids: Iterable[uuid.UUID] | str, *, status: str, by: str, reason: str) -> None:
+    """One status row for each of these events: what it is now, when, by whom, why.
+
+    Their ids, or PostgreSQL's text of an array of them.
+    """
+    ids = event_ids if isinstance(event_ids, str) else list(event_ids)
     with connection.cursor() as cursor:
-        cursor.execute(_RECORD, [str(status), now(), by, reason[:200], list(event_ids)])
+        cursor.execute(_RECORD, [str(status), now(), by, reason[:200], ids])

@@ -5,24 +5,22 @@ docs/algorithms/ledger.md shows each of them with numbers; its example is execut
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final
 
 from agentstore.kit.money import Money
 from billing.accounts import (
     developer_pending,
     merchant_prepaid,
-    merchant_receivable,
     merchant_wallet,
     platform_revenue,
     processor_clearing,
     processor_fees,
 )
 from billing.ledger import JournalDraft, credit, debit
-from billing.models import Journal, MerchantFunding, UsageEvent
+from billing.models import Journal, UsageEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +32,27 @@ class SaleLine:
     amount: Money
 
 
-class PostableEvent(NamedTuple):
-    """What a journal needs of a usage event: a thousand of these are read far faster than whole events."""
-
-    id: uuid.UUID
-    idempotency_key: str
-    merchant_ref: str
-    developer_ref: str
-    price_version_id: uuid.UUID
-    currency: str
-    amount_micros: int
-    developer_share_micros: int
-    funding: str
-    occurred_at: datetime
-
-    @property
-    def platform_micros(self) -> int:
-        """What the platform keeps: the fee less the developer's share."""
-        return self.amount_micros - self.developer_share_micros
-
-
-def ppcv_journal(event: PostableEvent) -> JournalDraft:
-    """A PPCv fee: the merchant owes it, or has paid it before; the store and the developer have earned it."""
-    paid_from = merchant_prepaid if event.funding == MerchantFunding.Mode.PREPAID else merchant_receivable
-    return JournalDraft(
-        kind="ppcv",
-        idempotency_key=event.idempotency_key,
-        occurred_at=event.occurred_at,
-        price_version_id=event.price_version_id,
-        entries=[
-            debit(paid_from(event.merchant_ref, event.currency), event.amount_micros),
-            credit(platform_revenue(event.currency), event.platform_micros),
-            credit(developer_pending(event.developer_ref, event.currency), event.developer_share_micros),
-        ],
-    )
+# A PPCv fee: the merchant owes it, or has paid it before; the store and the developer have earned it. Of many events at
+# once, as `ledger.post_selected` takes it. A journal's id is its event's with the time of the posting (13 digits of a
+# UUIDv7), so that journals lie in the order of their posting.
+PPCV_JOURNALS: Final = """
+fees AS MATERIALIZED (
+    SELECT (%(time)s || substr(id::text, 14))::uuid AS draft_id, * FROM billing_usageevent
+    WHERE id = ANY(%(events)s::uuid[])
+), drafts AS MATERIALIZED (
+    SELECT draft_id AS id, idempotency_key AS key, 'ppcv' AS kind, occurred_at, price_version_id,
+           NULL::uuid AS reverses_id, '' AS memo
+    FROM fees
+), legs AS MATERIALIZED (
+    SELECT draft_id, leg::smallint, owner_ref, account_kind, currency, amount FROM fees CROSS JOIN LATERAL (VALUES
+        (1, merchant_ref, CASE funding WHEN 'prepaid' THEN 'merchant_prepaid' ELSE 'merchant_receivable' END,
+         amount_micros),
+        (2, 'platform', 'platform_revenue', developer_share_micros - amount_micros),
+        (3, developer_ref, 'developer_pending', -developer_share_micros)
+    ) AS movements(leg, owner_ref, account_kind, amount)
+    WHERE amount <> 0
+)
+"""
 
 
 def tax_journal(event: UsageEvent) -> JournalDraft:

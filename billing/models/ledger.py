@@ -67,6 +67,7 @@ class Journal(models.Model):
     kind = models.CharField(max_length=32)
     occurred_at = models.DateTimeField(help_text="when it happened in the world")
     posted_at = models.DateTimeField(default=now, help_text="when the books learned of it")
+    # Checked once per statement, as entries are: that it exists and is no draft, so that it can't be deleted.
     price_version = models.ForeignKey(
         "billing.PriceVersion",
         null=True,
@@ -74,13 +75,14 @@ class Journal(models.Model):
         on_delete=models.PROTECT,
         related_name="journals",
         db_index=False,
+        db_constraint=False,
     )
     reverses = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversals", db_index=False
     )
     memo = models.CharField(max_length=200, blank=True)
     content_sha256 = models.BinaryField(
-        max_length=32, help_text="of kind, time, price version, reverses and entries: same key, same content"
+        max_length=32, help_text="of kind, price version, reverses and entries: same key, same content"
     )
     xid = TransactionIdField(db_default=CurrentTransactionId(), editable=False)
 

@@ -12,7 +12,8 @@ from django.db.migrations import RunSQL
 from billing import ledger, migrations
 from billing.accounts import AccountKey, open_accounts
 from billing.models import Journal
-from tests.billing.conftest import at
+from billing.pricing import draft_prices
+from tests.billing.conftest import TERMS, at, converse
 
 CASH = AccountKey("platform", "processor_clearing", "USD")
 OWED = AccountKey("org:1", "merchant_wallet", "USD")
@@ -129,6 +130,34 @@ def test_entries_need_a_journal_and_accounts_that_exist(journal, journal_id, acc
         journal_id or journal.pk, account_id or entry.account_id,
         match="does not exist",
     )  # fmt: skip
+
+
+def test_entries_that_claim_another_transaction_are_refused(db):
+    sql, parameters = journal_with((CASH, 500), (OWED, -500))
+    sql = sql.replace("(journal_id, leg, account_id, amount)", "(journal_id, leg, account_id, amount, xid)")
+    refused(
+        sql.replace("(%s, 1, %s, %s), (%s, 2, %s, %s)", "(%s, 1, %s, %s, '3'), (%s, 2, %s, %s, '3')"),
+        *parameters,
+        match="claim another transaction",
+    )
+
+
+def test_a_journal_by_prices_that_may_go_is_refused(db):
+    sql, parameters = journal_with((CASH, 500), (OWED, -500))
+    sql = sql.replace("memo,", "memo, price_version_id,").replace("'', '')", "'', %s, '')")
+    draft = draft_prices(name="a draft", terms=TERMS, by="test")
+    for version in (draft.pk, uuid.uuid4()):
+        refused(sql, *parameters[:2], version, *parameters[2:], match="does not exist or is a draft")
+
+
+def test_usage_events_stay_and_status_rows_are_of_them(prices, budget):
+    converse(prices)
+    refused("DELETE FROM billing_usageevent", match="usage events stay")
+    refused(
+        "INSERT INTO billing_usageeventchange (event_id, status, at, by, reason)"
+        " SELECT gen_random_uuid(), 'posted', now(), 'me', ''",
+        match="usage event .* does not exist",
+    )
 
 
 def test_announced_prices_are_immutable(prices):

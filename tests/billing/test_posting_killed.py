@@ -7,7 +7,9 @@ from django.db.models import Count, Sum
 
 from billing import ledger, metering, posting
 from billing.accounts import developer_pending, merchant_receivable, platform_revenue
+from billing.errors import IdempotencyMismatch
 from billing.models import Hold, Journal, UsageEvent
+from billing.verification import verify_books
 from tests.billing.conftest import MERCHANT, STUDIO, converse
 from tests.billing.killing import killed_at_random
 
@@ -57,6 +59,33 @@ def test_posters_side_by_side_share_the_work(prices, budget, settings):
         converse(prices, f"conversation-{number}")
     assert sum(in_threads(4, lambda number: posting.post_due_events(limit=20))) == 200
     assert_consistent()
+
+
+def test_an_event_that_lost_its_status_finds_its_journal_again(prices, budget, settings):
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    converse(prices, "first")
+    assert posting.post_due_events() == 1
+    journal = Journal.objects.get()
+    events = UsageEvent.objects.filter(journal=journal)
+    events.update(status="rated", journal=None)
+    converse(prices, "second")
+    assert posting.post_due_events() == 2
+    assert_consistent()
+    assert events.count() == 1
+    events.update(status="rated", journal=None, amount_micros=250_001)
+    with pytest.raises(IdempotencyMismatch):
+        posting.post_due_events()
+    assert Journal.objects.count() == 2
+
+
+@pytest.mark.parametrize(("share", "legs"), [(0, 2), (175_000, 3), (250_000, 2)])
+def test_a_share_of_nothing_or_all_is_no_entry_of_zero(prices, budget, settings, share, legs):
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    converse(prices)
+    UsageEvent.objects.update(developer_share_micros=share)
+    assert posting.post_due_events() == 1
+    assert Journal.objects.get().entries.count() == legs
+    assert verify_books() == []
 
 
 def test_a_void_between_rating_and_posting_holds(prices, budget, settings):
