@@ -181,7 +181,7 @@ class UsageEvent(models.Model):
 class UsageEventChange(models.Model):
     """A usage event's status changed: who, when, why."""
 
-    # That the event exists is checked once per statement, and it can't be deleted: a trigger of migration 0013.
+    # That the event exists is checked once per statement, and it can't be deleted: a trigger of migration 0015.
     event = models.ForeignKey(
         UsageEvent, on_delete=models.PROTECT, related_name="changes", db_constraint=False
     )

@@ -94,7 +94,7 @@ DROP FUNCTION billing_keep_event();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0012_totals_of_before")]
+    dependencies = [("billing", "0014_repayments")]
 
     operations = [
         migrations.AlterField(
