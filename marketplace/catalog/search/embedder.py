@@ -17,9 +17,13 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from marketplace.catalog.models.index import EMBEDDING_DIMENSIONS
+
 log = structlog.get_logger(__name__)
 
 MOST_TOKENS: Final = 64
+# Texts of about one length at once: each is padded to the longest of its group.
+_GROUP: Final = 12
 _making = threading.Lock()
 
 
@@ -32,7 +36,8 @@ class Embedder:
 
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.enable_truncation(MOST_TOKENS)
-        self._tokenizer.enable_padding()
+        # The file says to pad to 128.
+        self._tokenizer.no_padding()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -43,9 +48,18 @@ class Embedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row per text: mean of the token states (sentence-transformers' pooling), unit length."""
-        encoded = self._tokenizer.encode_batch(list(texts))
-        ids = np.array([item.ids for item in encoded], dtype=np.int64)
-        mask = np.array([item.attention_mask for item in encoded], dtype=np.int64)
+        tokens = [encoded.ids for encoded in self._tokenizer.encode_batch(list(texts))]
+        rows = np.empty((len(tokens), EMBEDDING_DIMENSIONS), dtype=np.float32)
+        by_length = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
+        for at in range(0, len(tokens), _GROUP):
+            places = by_length[at : at + _GROUP]
+            rows[places] = self._embed_group([tokens[place] for place in places])
+        return rows
+
+    def _embed_group(self, tokens: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        longest = max(map(len, tokens))
+        ids = np.array([[*row, *[0] * (longest - len(row))] for row in tokens], dtype=np.int64)
+        mask = np.array([[1] * len(row) + [0] * (longest - len(row)) for row in tokens], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         states: NDArray[np.float32] = self._session.run(None, feed)[0]
         weights = mask[:, :, None].astype(np.float32)

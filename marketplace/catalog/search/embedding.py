@@ -51,10 +51,7 @@ def embed_waiting(*, limit: int = EMBED_TEXTS) -> int:
         .order_by("text_hash", "id")
         .distinct("text_hash")
     )
-    # Of like length together: a batch is padded to its longest.
-    texts = sorted(
-        ((product.text_hash, text_of(product)) for product in products), key=lambda row: len(row[1])
-    )
+    texts = [(product.text_hash, text_of(product)) for product in products]
     if texts:
         _store([key for key, _ in texts], embedder.embed([text for _, text in texts]).tolist())
     WaitingText.objects.filter(text_hash__in=waiting).delete()
