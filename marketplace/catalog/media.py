@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -40,25 +40,39 @@ def small_photo_url(url: str) -> str:
 def read_photo(digest: str, *, small: bool = False) -> bytes:
     """A stored photograph by its content's SHA-256. The small one is made when first asked for, and kept.
 
-    Raises FileNotFoundError.
+    Raises FileNotFoundError, also for one whose writing was cut off.
     """
     name = f"photos/{digest[:2]}/{digest}"
-    whole, wanted = f"{name}.webp", f"{name}-{SMALL_SIDE}.webp" if small else f"{name}.webp"
+    if not small:
+        return _read(f"{name}.webp")
     try:
-        with default_storage.open(wanted) as stored:
-            return bytes(stored.read())
+        return _read(f"{name}-{SMALL_SIDE}.webp")
     except FileNotFoundError:
-        if not small:
-            raise
-    with default_storage.open(whole) as stored:
-        content = _shrunk(stored)
-    if not default_storage.exists(wanted):
-        default_storage.save(wanted, ContentFile(content))
+        content = _shrunk(_read(f"{name}.webp"))
+        _keep(f"{name}-{SMALL_SIDE}.webp", content)
+        return content
+
+
+def _read(name: str) -> bytes:
+    with default_storage.open(name) as stored:
+        content = bytes(stored.read())
+    # A RIFF file says how much follows its first eight bytes.
+    if len(content) != int.from_bytes(content[4:8], "little") + 8:
+        raise FileNotFoundError(name)
     return content
 
 
-def _shrunk(source: IO[bytes]) -> bytes:
-    with Image.open(source, formats=("WEBP",)) as picture:
+def _keep(name: str, content: bytes) -> None:
+    """Store a file, unless it is there; one whose writing was cut off is written anew."""
+    if default_storage.exists(name):
+        if default_storage.size(name) == len(content):
+            return
+        default_storage.delete(name)
+    default_storage.save(name, ContentFile(content))
+
+
+def _shrunk(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content), formats=("WEBP",)) as picture:
         picture.thumbnail((SMALL_SIDE, SMALL_SIDE), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         picture.save(buffer, "WEBP", quality=_QUALITY, method=4)
@@ -94,8 +108,7 @@ def attach_photo(*, product: Product, source: BinaryIO, alt: str = "", position:
     content, width, height = encode_photo(source)
     digest = hashlib.sha256(content).hexdigest()
     name = f"photos/{digest[:2]}/{digest}.webp"
-    if not default_storage.exists(name):
-        default_storage.save(name, ContentFile(content))
+    _keep(name, content)
     media, _ = Media.objects.update_or_create(
         product=product,
         path=name,

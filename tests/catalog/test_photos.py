@@ -11,15 +11,19 @@ from marketplace.catalog.media import attach_photo, photo_url, small_photo_url
 from marketplace.catalog.models import Product
 
 
+def picture():
+    file = io.BytesIO()
+    Image.new("RGB", (900, 600), "teal").save(file, "PNG")
+    file.seek(0)
+    return file
+
+
 @pytest.fixture
 def teapot(db, settings, tmp_path, merchant):
     """The address of a photograph of 900 by 600 pixels."""
     settings.MEDIA_ROOT = tmp_path
-    picture = io.BytesIO()
-    Image.new("RGB", (900, 600), "teal").save(picture, "PNG")
-    picture.seek(0)
     product = Product.objects.create(owner=merchant, title="Teapot")
-    return photo_url(attach_photo(product=product, source=picture).path)
+    return photo_url(attach_photo(product=product, source=picture()).path)
 
 
 def test_a_photograph_is_public_and_kept_by_browsers(client, teapot):
@@ -34,9 +38,20 @@ def test_a_card_gets_a_small_one_that_is_made_once(client, teapot, tmp_path):
     answer = client.get(small_photo_url(teapot))
     assert answer.status_code == 200
     assert Image.open(io.BytesIO(answer.content)).size == (320, 214)
-    kept = next(tmp_path.rglob("*-320.webp"))
-    kept.write_bytes(b"as it was kept")
-    assert client.get(small_photo_url(teapot)).content == b"as it was kept"
+    next(tmp_path.rglob(teapot.rpartition("/")[2])).unlink()
+    assert client.get(small_photo_url(teapot)).content == answer.content
+
+
+def test_a_file_whose_writing_was_cut_off_is_written_anew(client, teapot, tmp_path, merchant):
+    small = client.get(small_photo_url(teapot)).content
+    whole = client.get(teapot).content
+    for file in tmp_path.rglob("*.webp"):
+        file.write_bytes(file.read_bytes()[:-9])
+    assert client.get(teapot).status_code == client.get(small_photo_url(teapot)).status_code == 404
+    attach_photo(product=Product.objects.get(), source=picture())
+    assert client.get(teapot).content == whole
+    assert client.get(small_photo_url(teapot)).content == small
+    assert len(list(tmp_path.rglob("*.webp"))) == 2
 
 
 @pytest.mark.parametrize(
