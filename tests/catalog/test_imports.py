@@ -8,15 +8,20 @@ import tracemalloc
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from agentstore.kit.clock import now
 from marketplace.catalog.feeds import UnknownFormat, run_import, start_import
+from marketplace.catalog.feeds import reader as feed_reader
+from marketplace.catalog.feeds import runner
+from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.feeds.reader import FeedReader
 from marketplace.catalog.feeds.runner import stalled_imports
 from marketplace.catalog.models import Category, FeedImport, IndexOutbox, Offer, Product, Variant
 from marketplace.catalog.stock import OutOfStock, buy_reserved, release_stock, reserve_stock
 from tests.catalog.conftest import FEED
+from tests.conversations.world import until
 
 ITEM = {"id": "x", "title": "X", "price": "1 USD", "availability": "in_stock"}
 HEADER = "id,title,price,availability,quantity\n"
@@ -197,6 +202,56 @@ def test_two_workers_on_one_import_count_every_line_once(merchant):
         report = run_import(import_id=started.pk, batch=5)
     assert counts(report) == (60, 0, 0, 0)
     assert Variant.objects.count() == 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_run_of_an_import_steps_back_at_once(merchant):
+    started = start_import(
+        merchant=merchant, source=ContentFile(lines(3).encode(), name="f.csv"), by=None, enqueue=False
+    )
+    FeedImport.objects.filter(pk=started.pk).update(status="running")
+
+    def work():
+        try:
+            run_import(import_id=started.pk)
+        finally:
+            connection.close()
+
+    first = threading.Thread(target=work)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The first run waits for the merchant's lock in the midst of its batch.
+        lock_merchant(merchant.pk)
+        first.start()
+        waiting = (
+            "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        )
+        until(lambda: cursor.execute(waiting).fetchone())
+        second = run_import(import_id=started.pk)
+        assert (second.status, counts(second)) == ("running", (0, 0, 0, 0))
+    first.join()
+    assert counts(run_import(import_id=started.pk)) == (3, 0, 0, 0)
+
+
+BLANK = b" " * 999_998 + b"\r\n"
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.jsonl"])
+def test_a_file_that_unpacks_without_end_is_given_up(merchant, load, name):
+    report = load(merchant, gzip.compress(HEADER.encode() + BLANK * 100), filename=name)
+    assert report.status == FeedImport.Status.FAILED
+    assert "unpacks to far more" in report.error
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.jsonl"])
+def test_blank_lines_have_an_end_and_are_signs_of_life(merchant, load, name, monkeypatch):
+    monkeypatch.setattr(feed_reader, "MOST_LINES", 20_000)
+    monkeypatch.setattr(runner, "BEAT_SECONDS", 0)
+    with CaptureQueriesContext(connection) as asked:
+        report = load(merchant, HEADER + "\n" * 30_000, filename=name)
+    assert (report.status, report.error) == ("failed", "The file has more than 20,000 lines.")
+    beats = [query for query in asked.captured_queries if 'SET "touched_at"' in query["sql"]]
+    assert len(beats) == 4
 
 
 def test_reading_takes_constant_memory():

@@ -1,4 +1,4 @@
-"""Lines of a feed, streamed: constant memory however long the file."""
+"""Lines of a feed, streamed: constant memory however long the file, and an end to it however well it was compressed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
@@ -16,11 +16,22 @@ from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.models import FeedImport
 
 LONGEST_LINE: Final = 1_000_000
+# Blank ones too: they cost time and bring nothing. A large catalogue has a few million.
+MOST_LINES: Final = 50_000_000
+MOST_PLAIN_BYTES: Final = 20_000_000_000
+# A catalogue packs to a tenth, a very uniform one to a fiftieth; beyond the first bytes, which are free, more is a bomb.
+MOST_RATIO: Final = 200
+_FREE_BYTES: Final = 64_000_000
+_BEAT_LINES: Final = 4_096
 _GZIP: Final = b"\x1f\x8b"
 
 
 class FeedUnreadable(Exception):
     """The file as a whole is no feed; the message is for the merchant."""
+
+
+class FeedTooLong(FeedUnreadable):
+    """The file has more lines, or unpacks to more bytes, than the store reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +43,20 @@ class FeedLine:
 
 
 class FeedReader:
-    """Iterates a feed's lines. `position` tells how many bytes of the file as uploaded have been read."""
+    """Iterates a feed's lines. `position` tells how many bytes of the file as uploaded have been read.
 
-    def __init__(self, file: BinaryIO, *, format: str) -> None:
+    `beat` is called every few thousand lines, those that bring nothing included: a sign of life.
+    """
+
+    def __init__(self, file: BinaryIO, *, format: str, beat: Callable[[], None] = lambda: None) -> None:
         self._raw = file
         self._format = format
+        self._beat = beat
         zipped = file.read(2) == _GZIP
         file.seek(0)
         # The stubs know GzipFile only as a reader of bytes; it is a buffered stream all the same.
-        plain = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
-        self._text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="")
+        self._plain = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+        self._text = io.TextIOWrapper(self._plain, encoding="utf-8-sig", errors="replace", newline="")
 
     @property
     def position(self) -> int:
@@ -49,7 +64,7 @@ class FeedReader:
         return self._raw.tell()
 
     def __iter__(self) -> Iterator[FeedLine]:
-        """Raises FeedUnreadable for a file that is no feed or breaks off in its compression."""
+        """Raises FeedUnreadable for a file that is no feed or breaks off in its compression, FeedTooLong."""
         try:
             if self._format == FeedImport.Format.JSONL:
                 yield from self._json_lines()
@@ -59,10 +74,22 @@ class FeedReader:
             raise FeedUnreadable("The file is damaged: its compression cannot be read.") from broken
 
     def _lines(self) -> Iterator[str]:
+        number = 0
         while line := self._text.readline(LONGEST_LINE + 1):
+            number += 1
+            if number % _BEAT_LINES == 0 or len(line) > _BEAT_LINES:
+                self._go_on(number)
             if len(line) > LONGEST_LINE:
                 raise FeedUnreadable(f"A line has more than {LONGEST_LINE:,} characters.")
             yield line
+
+    def _go_on(self, lines: int) -> None:
+        plain = self._plain.tell()
+        if lines > MOST_LINES:
+            raise FeedTooLong(f"The file has more than {MOST_LINES:,} lines.")
+        if plain > min(MOST_PLAIN_BYTES, _FREE_BYTES + MOST_RATIO * self._raw.tell()):
+            raise FeedTooLong("The file unpacks to far more bytes than a feed does.")
+        self._beat()
 
     def _json_lines(self) -> Iterator[FeedLine]:
         for number, text in enumerate(self._lines(), start=1):

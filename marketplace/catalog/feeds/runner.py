@@ -1,12 +1,14 @@
 """Reading a feed to its end: in batches, each one transaction with its place in the file.
 
 A worker may die anywhere: what a batch wrote and how far the file was read are one commit, so that the next
-worker goes on behind it and no line is counted twice.
+worker goes on behind it and no line is counted twice. One run at a time has an import; its reader gives signs of life
+where a file brings no batch for long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -16,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from agentstore.kit.clock import now
+from agentstore.kit.locks import only_one
 from marketplace.catalog.feeds.batches import Outcome, write_batch
 from marketplace.catalog.feeds.items import FeedItem, read_item, readable
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
@@ -27,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
 STALLED: Final = timedelta(seconds=90)
+BEAT_SECONDS: Final = 20.0
 # More refusals than anybody reads; beyond them only the number is kept.
 MOST_REFUSALS: Final = 10_000
 
@@ -34,21 +38,27 @@ MOST_REFUSALS: Final = 10_000
 def run_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
     """Read a feed from where it stands to its end; gives the import with its report.
 
-    May run twice or again after a crash. Of two runs at once, the one that is behind steps back. While another
+    May run twice or again after a crash; beside another run of the same import it steps back. While another
     import of the merchant is rolled back it waits (`stalled_imports` finds it). A dry run writes each batch, keeps
     what came of it and takes it back. Raises ImportNotFound.
     """
-    feed_import = _begin(import_id)
+    with only_one(import_id) as mine:
+        if mine:
+            return _run(_begin(import_id), batch)
+    log.info("feed_import_elsewhere", import_id=str(import_id))
+    return FeedImport.objects.get(pk=import_id)
+
+
+def _run(feed_import: FeedImport, batch: int) -> FeedImport:
     if feed_import.status != FeedImport.Status.RUNNING:
         return feed_import
     with feed_import.file.open("rb") as file:
         # Django's File is a file in all that the reader uses.
-        reader = FeedReader(file.file, format=feed_import.format)
+        reader = FeedReader(file.file, format=feed_import.format, beat=_heart(feed_import))
         try:
             for lines in _batched(reader, after=feed_import.lines_read, size=batch):
-                mine = _take_batch(feed_import, lines, position=reader.position)
-                if not mine:
-                    log.info("feed_import_elsewhere", import_id=str(import_id))
+                if not _take_batch(feed_import, lines, position=reader.position):
+                    log.info("feed_import_elsewhere", import_id=str(feed_import.pk))
                     return feed_import
         except FeedUnreadable as broken:
             return _end(feed_import, FeedImport.Status.FAILED, reason=str(broken))
@@ -68,6 +78,19 @@ def stalled_undoings() -> list[UUID]:
 def _stalled(*statuses: str) -> list[UUID]:
     stalled = FeedImport.objects.filter(status__in=statuses, touched_at__lt=now() - STALLED)
     return list(stalled.values_list("pk", flat=True))
+
+
+def _heart(feed_import: FeedImport) -> Callable[[], None]:
+    """What notes now and then that the import is worked on."""
+    last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() >= last + BEAT_SECONDS:
+            last = time.monotonic()
+            FeedImport.objects.filter(pk=feed_import.pk).update(touched_at=now())
+
+    return beat
 
 
 @transaction.atomic
