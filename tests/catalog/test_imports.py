@@ -12,11 +12,18 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from agentstore.kit.clock import now
-from marketplace.catalog.feeds import UnknownFormat, run_import, start_import
+from marketplace.catalog.feeds import (
+    UnknownFormat,
+    roll_back_import,
+    run_import,
+    runner,
+    start_import,
+    start_roll_back,
+)
 from marketplace.catalog.feeds import reader as feed_reader
-from marketplace.catalog.feeds import runner
 from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.feeds.reader import FeedReader
+from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.feeds.runner import stalled_imports
 from marketplace.catalog.models import Category, FeedImport, IndexOutbox, Offer, Product, Variant
 from marketplace.catalog.stock import OutOfStock, buy_reserved, release_stock, reserve_stock
@@ -114,14 +121,50 @@ def test_formats(merchant, load, name, content, pack):
         (b"", "empty"),
         (b"name,cost\n1,2\n", "lacks the columns id, price, availability"),
         (gzip.compress(FEED.encode())[:60], "damaged"),
-        (b"id,title,price,availability\n" + b"x" * 1_000_002, "more than"),
     ],
-    ids=["empty", "no header", "damaged", "endless line"],
+    ids=["empty", "no header", "damaged"],
 )
 def test_a_file_that_is_no_feed_fails_with_words(merchant, load, content, words):
     report = load(merchant, content)
     assert report.status == FeedImport.Status.FAILED
     assert words in report.error
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.jsonl"])
+def test_a_line_that_is_too_long_takes_no_other_with_it(merchant, load, name):
+    good = [f"{n},X,1 USD,in_stock" for n in "ab"]
+    if name == "f.jsonl":
+        good = [json.dumps({**ITEM, "id": n}) for n in "ab"]
+    top = "id,title,price,availability" if name == "f.csv" else "{}"
+    report = load(merchant, "\n".join([top, good[0], "x" * 2_500_000, good[1]]), filename=name)
+    assert report.accepted == 2
+    assert [(row.line, row.code) for row in report.refusals.all() if row.line > 1] == [(3, "line_too_long")]
+
+
+def test_a_row_whose_quotes_go_on_and_on_ends_somewhere():
+    endless = ('"' + ("x" * 40_000 + "\n") * 3 + '",') * 20
+    first, *_ = FeedReader(io.BytesIO((HEADER + endless).encode()), format="csv")
+    assert isinstance(first.cells, RowRefused)
+    assert (first.line, first.cells.code) == (26, "line_too_long")
+
+
+def test_a_batch_ends_by_its_characters_too(merchant, load):
+    long = dict.fromkeys(("description", "color", "size", "material", "pattern", "weight"), "x" * 20000)
+    feed = "".join(json.dumps({**ITEM, **long, "id": str(n)}) + "\n" for n in range(80))
+    with CaptureQueriesContext(connection) as asked:
+        assert load(merchant, feed, filename="f.jsonl").accepted == 80
+    batches = [query for query in asked.captured_queries if "pg_advisory_xact_lock" in query["sql"]]
+    assert len(batches) == 4, "begun, and 9.6 million characters in batches of four"
+
+
+@pytest.mark.parametrize("pad", ["x", " "])
+def test_a_cell_that_is_too_long_is_never_held(pad):
+    line = json.dumps({"id": "a", "title": f"{pad * 900_000}x"}).encode()
+    (read,) = FeedReader(io.BytesIO(line), format="jsonl")
+    if isinstance(read.cells, RowRefused):
+        assert (pad, read.cells.code, read.item_id) == ("x", "title_too_long", "a")
+    else:
+        assert (pad, read.cells) == (" ", {"id": "a", "title": "x"})
 
 
 def test_an_unknown_ending_is_refused_at_the_door(merchant):
@@ -169,6 +212,16 @@ def test_the_last_line_of_an_item_wins(merchant, load):
     report = load(merchant, HEADER + "a,A,1 USD,in_stock,1\nb,B,1 USD,in_stock,1\na,A,2 USD,in_stock,1\n")
     assert counts(report) == (2, 1, 0, 0)
     assert Offer.objects.get(variant__item_id="a").price_micros == 2_000_000
+
+
+def test_one_id_in_two_spellings_is_one_item(merchant, load, offer):
+    feed = HEADER + "a b,A,{0} USD,in_stock,1\na  b,A,{1} USD,in_stock,1\n"
+    load(merchant, feed.format(1, 1))
+    report = load(merchant, feed.format(2, 3))
+    assert (counts(report), offer("a b").price.minor) == ((0, 2, 0, 0), 300)
+    start_roll_back(import_id=report.pk, merchant=merchant, by=None, enqueue=False)
+    roll_back_import(import_id=report.pk)
+    assert offer("a b").price.minor == 100
 
 
 def test_item_ids_are_a_merchants_own(merchant, load, mia):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from uuid import UUID
 
 import pytest
 from django.urls import reverse
@@ -50,6 +51,12 @@ def test_pushed_items_are_taken_or_refused_one_by_one(call, merchant):
     assert FeedImport.objects.get().via == FeedImport.Via.PUSH
 
 
+def test_an_item_that_is_too_long_takes_no_other_with_it(call):
+    _, told = call("items", {"items": [MUG, {"id": "b", "title": "x" * 1_100_000}, {**MUG, "id": "c"}]})
+    assert [told["import"][name] for name in ("status", "new", "refused")] == ["done", 2, 1]
+    assert [(row["line"], row["code"]) for row in told["refusals"]] == [(2, "line_too_long")]
+
+
 def test_a_dry_run_changes_nothing(call):
     _, told = call("items", {"items": [MUG], "dry_run": True})
     assert (told["import"]["new"], told["import"]["dry_run"]) == (1, True)
@@ -62,7 +69,7 @@ def test_prices_and_stock_alone(call, shop, offer):
         {
             "items": [
                 {"id": "cam", "price": "800 USD", "sale_price": "700 USD"},
-                {"id": "wine", "quantity": 3},
+                {"id": " wine", "quantity": 3},
                 {"id": "chair", "availability": "out_of_stock"},
                 {"id": "head", "price": "79.50 USD"},
                 {"id": "nobody", "quantity": 1},
@@ -90,7 +97,7 @@ def test_a_whole_feed_as_the_body_is_read_by_a_worker(call):
         "imports", gzip.compress(FEED.encode()), query="?filename=f.csv.gz", content_type="application/gzip"
     )
     assert (status, told["import"]["status"]) == (202, "waiting")
-    run_import(import_id=told["import"]["id"])
+    run_import(import_id=UUID(told["import"]["id"]))
     status, told = call("import", None, told["import"]["id"])
     assert (status, told["import"]["new"], told["refusals"]) == (200, 7, [])
     status, told = call("roll-back", {}, told["import"]["id"])

@@ -60,6 +60,13 @@ REQUIRED: Final = ("id", "title", "price", "availability")
 # Kept with the product as they are, for filters and the product's page.
 ATTRIBUTES: Final = ("material", "pattern", "gender", "age_group", "condition", "dimensions", "weight", "mpn")
 
+LONGEST_TEXT: Final = 20_000
+
+
+def tidy(name: str, text: str) -> str:
+    """A column's text as it is compared and kept: with single spaces; a description keeps its own."""
+    return text.strip() if name == "description" else " ".join(text.split())
+
 
 def canonical_name(column: str) -> str | None:
     """Our name of a column, None for one that is not read: `"g:Sale Price"` → `"sale_price"`."""

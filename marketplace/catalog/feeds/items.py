@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from marketplace.catalog.categories import path_names
-from marketplace.catalog.feeds.columns import ATTRIBUTES, REQUIRED
+from marketplace.catalog.feeds.columns import ATTRIBUTES, LONGEST_TEXT, REQUIRED, tidy
 from marketplace.catalog.feeds.prices import Prices, read_instant, read_prices
-from marketplace.catalog.feeds.refusals import RowRefused
+from marketplace.catalog.feeds.refusals import RowRefused, too_long
 from marketplace.catalog.measures import Measure, read_measure
 
 _DIGITS: Final = re.compile(r"\d{8}|\d{12,14}")
@@ -21,7 +21,6 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
 _MOST_STOCK: Final = 1_000_000_000
 _LONGEST: Final = {"id": 120, "item_group_id": 120, "title": 300, "brand": 120, "sku": 120, "mpn": 120}
-_LONGEST_TEXT: Final = 20_000
 _IN_STOCK: Final = frozenset({"in_stock", "instock", "available", "limited_availability"})
 _NOT_IN_STOCK: Final = frozenset(
     {"out_of_stock", "outofstock", "preorder", "pre_order", "backorder", "back_order", "sold_out", "unknown"}
@@ -69,19 +68,16 @@ def readable(text: str) -> str:
 
 def read_item(row: Mapping[str, str], *, currency: str, at: datetime) -> FeedItem:
     """A row under our column names as an item. `at` decides whether a dated sale is on. Raises RowRefused."""
-    cells = {
-        name: " ".join(value.split()) if name != "description" else value.strip()
-        for name, value in row.items()
-    }
+    cells = {name: tidy(name, value) for name, value in row.items()}
     for name in REQUIRED:
         if not cells.get(name):
             raise RowRefused(f"{name}_missing", f"The column {name} is empty.")
     for name, value in cells.items():
         if _UNREADABLE.search(value):
             raise RowRefused("unreadable_text", f"The column {name} holds bytes that are not UTF-8 text.")
-        longest = _LONGEST.get(name, _LONGEST_TEXT)
+        longest = _LONGEST.get(name, LONGEST_TEXT)
         if len(value) > longest:
-            raise RowRefused(f"{name}_too_long", f"The column {name} has over {longest} characters.")
+            raise too_long(name, longest)
     prices = read_prices(cells, currency=currency, at=at)
     options = _options(cells)
     return FeedItem(

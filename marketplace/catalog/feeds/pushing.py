@@ -14,7 +14,7 @@ from django.db import transaction
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid
-from marketplace.catalog.feeds.columns import canonical_row
+from marketplace.catalog.feeds.columns import canonical_row, tidy
 from marketplace.catalog.feeds.fields import set_values
 from marketplace.catalog.feeds.intake import start_import
 from marketplace.catalog.feeds.items import read_stock
@@ -78,21 +78,19 @@ def push_offers(*, merchant: Organization, items: Sequence[Any]) -> OffersOutcom
     _require_few(items)
     lock_merchant(merchant.pk)
     rows = [canonical_row(item) if isinstance(item, dict) else {} for item in items]
+    ids = [tidy("id", row.get("id", "")) for row in rows]
     # In the order of the variants, as all who lock several offers go by.
     offers = {
         offer.variant.item_id: offer
         for offer in Offer.objects.select_for_update(of=("self",))
         .select_related("variant")
-        .filter(
-            merchant=merchant, variant__owner=merchant, variant__item_id__in={r.get("id", "") for r in rows}
-        )
+        .filter(merchant=merchant, variant__owner=merchant, variant__item_id__in=set(ids))
         .order_by("variant_id")
     }
     changed: dict[int, Offer] = {}
     refused: list[Refusal] = []
     unchanged = 0
-    for index, row in enumerate(rows):
-        item_id = row.get("id", "")
+    for index, (item_id, row) in enumerate(zip(ids, rows, strict=True)):
         try:
             values = _said(row)
             offer = offers.get(item_id)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from marketplace.catalog.feeds.columns import REQUIRED, canonical_row, header_names
-from marketplace.catalog.feeds.refusals import RowRefused
+from marketplace.catalog.feeds.columns import LONGEST_TEXT, REQUIRED, canonical_row, header_names, tidy
+from marketplace.catalog.feeds.refusals import RowRefused, too_long
 from marketplace.catalog.models import FeedImport
 
 LONGEST_LINE: Final = 1_000_000
 # Blank ones too: they cost time and bring nothing. A large catalogue has a few million.
 MOST_LINES: Final = 50_000_000
 MOST_PLAIN_BYTES: Final = 20_000_000_000
-# A catalogue packs to a tenth, a very uniform one to a fiftieth; beyond the first bytes, which are free, more is a bomb.
+# A catalogue packs to a tenth, a very uniform one to a fiftieth; beyond the first, free bytes more is a bomb.
 MOST_RATIO: Final = 200
 _FREE_BYTES: Final = 64_000_000
 _BEAT_LINES: Final = 4_096
@@ -36,10 +36,14 @@ class FeedTooLong(FeedUnreadable):
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:
-    """A row under our column names, or why it could not be read; `line` is where it ends, from 1."""
+    """A row under our column names, or why it could not be read; `line` is where it ends, from 1.
+
+    No cell has more than LONGEST_TEXT characters. `item_id` is known of some rows that could not be read.
+    """
 
     line: int
     cells: dict[str, str] | RowRefused
+    item_id: str = ""
 
 
 class FeedReader:
@@ -73,15 +77,19 @@ class FeedReader:
         except (OSError, EOFError, zlib.error) as broken:
             raise FeedUnreadable("The file is damaged: its compression cannot be read.") from broken
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str | RowRefused]:
         number = 0
         while line := self._text.readline(LONGEST_LINE + 1):
             number += 1
             if number % _BEAT_LINES == 0 or len(line) > _BEAT_LINES:
                 self._go_on(number)
-            if len(line) > LONGEST_LINE:
-                raise FeedUnreadable(f"A line has more than {LONGEST_LINE:,} characters.")
-            yield line
+            if len(line) <= LONGEST_LINE:
+                yield line
+                continue
+            while line and line[-1] not in "\r\n":
+                line = self._text.readline(LONGEST_LINE + 1)
+                self._go_on(number)
+            yield _line_too_long()
 
     def _go_on(self, lines: int) -> None:
         plain = self._plain.tell()
@@ -93,6 +101,9 @@ class FeedReader:
 
     def _json_lines(self) -> Iterator[FeedLine]:
         for number, text in enumerate(self._lines(), start=1):
+            if isinstance(text, RowRefused):
+                yield FeedLine(number, text)
+                continue
             if not text.strip():
                 continue
             try:
@@ -101,15 +112,16 @@ class FeedReader:
                 yield FeedLine(number, RowRefused("not_json", "The line is not a JSON object."))
                 continue
             if isinstance(parsed, dict):
-                yield FeedLine(number, canonical_row(parsed))
+                yield _bounded(number, canonical_row(parsed))
             else:
                 yield FeedLine(number, RowRefused("not_json", "The line is not a JSON object."))
 
     def _table(self, delimiter: str) -> Iterator[FeedLine]:
-        reader = csv.reader(self._lines(), delimiter=delimiter, strict=False)
+        lines = _RowLines(self._lines())
+        reader = csv.reader(lines, delimiter=delimiter, strict=False)
         try:
             names = header_names(next(reader))
-        except (StopIteration, csv.Error) as broken:
+        except (StopIteration, csv.Error, RowRefused) as broken:
             raise FeedUnreadable("The file is empty, or its first line is not a header.") from broken
         missing = [name for name in REQUIRED if name not in names]
         if missing:
@@ -118,21 +130,58 @@ class FeedReader:
                 " The first line names the columns, as in “id,title,price,availability,…”."
             )
         while True:
+            lines.characters = 0
             try:
                 values = next(reader)
             except StopIteration:
                 return
+            except RowRefused as refusal:
+                yield FeedLine(lines.number, refusal)
+                continue
             except csv.Error as broken:
-                yield FeedLine(reader.line_num, RowRefused("not_csv", f"The line cannot be read: {broken}."))
+                yield FeedLine(lines.number, RowRefused("not_csv", f"The line cannot be read: {broken}."))
                 continue
             if not any(value.strip() for value in values):
                 continue
             if len(values) > len(names):
-                refusal = RowRefused(
-                    "too_many_cells", f"The line has {len(values)} cells under {len(names)} columns."
-                )
-                yield FeedLine(reader.line_num, refusal)
+                said = f"The line has {len(values)} cells under {len(names)} columns."
+                yield FeedLine(lines.number, RowRefused("too_many_cells", said))
                 continue
-            yield FeedLine(
-                reader.line_num, {name: value for name, value in zip(names, values, strict=False) if name}
+            yield _bounded(
+                lines.number, {name: value for name, value in zip(names, values, strict=False) if name}
             )
+
+
+class _RowLines:
+    """The lines that make a table's rows. A row whose lines are too long together ends there: quotes may never."""
+
+    def __init__(self, lines: Iterator[str | RowRefused]) -> None:
+        self._lines = lines
+        self.number = 0
+        self.characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        if isinstance(line, RowRefused):
+            raise line
+        self.characters += len(line)
+        if self.characters > LONGEST_LINE:
+            raise _line_too_long()
+        return line
+
+
+def _line_too_long() -> RowRefused:
+    return RowRefused("line_too_long", f"The line has more than {LONGEST_LINE:,} characters.")
+
+
+def _bounded(line: int, cells: dict[str, str]) -> FeedLine:
+    for name, value in cells.items():
+        if len(value) > LONGEST_TEXT:
+            cells[name] = tidy(name, value)
+            if len(cells[name]) > LONGEST_TEXT:
+                return FeedLine(line, too_long(name, LONGEST_TEXT), cells.get("id", "")[:LONGEST_TEXT])
+    return FeedLine(line, cells)

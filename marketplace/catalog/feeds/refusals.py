@@ -10,3 +10,8 @@ class RowRefused(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def too_long(column: str, longest: int) -> RowRefused:
+    """A cell of more than so many characters."""
+    return RowRefused(f"{column}_too_long", f"The column {column} has over {longest} characters.")

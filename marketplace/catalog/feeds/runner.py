@@ -20,6 +20,7 @@ from django.db import transaction
 from agentstore.kit.clock import now
 from agentstore.kit.locks import only_one
 from marketplace.catalog.feeds.batches import Outcome, write_batch
+from marketplace.catalog.feeds.columns import tidy
 from marketplace.catalog.feeds.items import FeedItem, read_item, readable
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
@@ -29,6 +30,8 @@ from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
+# A batch is held in memory, several times over: long lines make it shorter.
+BATCH_CHARACTERS: Final = 4_000_000
 STALLED: Final = timedelta(seconds=90)
 BEAT_SECONDS: Final = 20.0
 # More refusals than anybody reads; beyond them only the number is kept.
@@ -128,14 +131,17 @@ def _batched(reader: FeedReader, *, after: int, size: int) -> Iterator[list[Feed
     """Batches of lines behind `after`; an item id comes once in a batch, so that a later line of it wins."""
     lines: list[FeedLine] = []
     ids: set[str] = set()
+    characters = 0
     for line in reader:
         if line.line <= after:
             continue
-        item_id = line.cells.get("id", "").strip() if isinstance(line.cells, dict) else ""
-        if len(lines) == size or item_id in ids:
+        cells = line.cells if isinstance(line.cells, dict) else {}
+        item_id = tidy("id", cells.get("id", ""))
+        if len(lines) == size or characters >= BATCH_CHARACTERS or item_id in ids:
             yield lines
-            lines, ids = [], set()
+            lines, ids, characters = [], set(), 0
         lines.append(line)
+        characters += sum(map(len, cells.values()))
         if item_id:
             ids.add(item_id)
     if lines:
@@ -201,7 +207,7 @@ def _understand(
     at = now()
     for line in lines:
         if isinstance(line.cells, RowRefused):
-            refused.append((line.line, "", line.cells))
+            refused.append((line.line, readable(line.item_id), line.cells))
             continue
         try:
             items.append((line.line, read_item(line.cells, currency=settings.STORE_CURRENCY, at=at)))
