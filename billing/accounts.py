@@ -54,6 +54,11 @@ def processor_fees(currency: str) -> AccountKey:
     return AccountKey(PLATFORM, "processor_fees", currency)
 
 
+def operator_bank(currency: str) -> AccountKey:
+    """What the payment processor sent to the operator's own bank; what it does there, these books do not know."""
+    return AccountKey(PLATFORM, "operator_bank", currency)
+
+
 def sales_tax(currency: str) -> AccountKey:
     """Tax that was invoiced and is owed to the authorities."""
     return AccountKey(PLATFORM, "sales_tax", currency)

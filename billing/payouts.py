@@ -18,7 +18,7 @@ from agentstore.kit.errors import Conflict, Invalid, StoreError
 from agentstore.kit.ids import new_id
 from agentstore.kit.locks import only_one
 from agentstore.kit.money import Money
-from billing import webhooks
+from billing import bank_payouts, webhooks
 from billing.accounts import processor_clearing
 from billing.earnings import claw_back, developer_available, lock_owner
 from billing.ledger import balance, credit, debit, post, reverse
@@ -222,14 +222,16 @@ def _return(payout: Payout, *, by: str, reason: str) -> None:
 
 
 def settle_payout_event(*, event_id: int) -> None:
-    """What an event about a payout brings about, once: it arrived, or the bank refused it."""
+    """What an event about a payout brings about, once: it arrived, or the bank refused it; or it is the store's own."""
     row = WebhookEvent.objects.get(pk=event_id)
     told = None
     account = str(row.payload.get("account") or "")
+    if not account:
+        bank_payouts.settle_event(event_id=event_id)
+        return
     if row.handled_at is None and row.type in ("payout.paid", "payout.failed"):
         processor_ref = str(row.payload["data"]["object"]["id"])
-        if account:
-            told = transfers.retrieve_payout(payout_id=processor_ref, account_id=account)
+        told = transfers.retrieve_payout(payout_id=processor_ref, account_id=account)
     with webhooks.handle(event_id) as event:
         if event is None or told is None or not told.reference.startswith(REFERENCE):
             return

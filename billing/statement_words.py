@@ -42,6 +42,8 @@ WORDS = {
     "clawback": "Taken back",
     "payout": "Paid out",
     "payout_reversal": "Payout returned",
+    "bank_payout": "Sent to the operator's bank",
+    "bank_payout_reversal": "Refused by the operator's bank",
 }
 
 

@@ -49,6 +49,7 @@ _STANDING = (
     ("Developers, pending", _kinds.DEVELOPER_PENDING.value, -1),
     ("Developers, in reserve", _kinds.DEVELOPER_RESERVE.value, -1),
     ("At the processor", _kinds.PROCESSOR_CLEARING.value, 1),
+    ("Sent to your bank", _kinds.OPERATOR_BANK.value, 1),
     ("Tax to be passed on", _kinds.SALES_TAX.value, -1),
 )
 _TAKEN_BACK = {

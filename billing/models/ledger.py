@@ -30,13 +30,20 @@ class Account(models.Model):
         DEVELOPER_RESERVE = "developer_reserve", "Developer share, in reserve"
         PROCESSOR_CLEARING = "processor_clearing", "Processor clearing"
         PROCESSOR_FEES = "processor_fees", "Processor fees"
+        OPERATOR_BANK = "operator_bank", "Operator's bank account"
         DISPUTE_LOSS = "dispute_loss", "Dispute loss"
         SALES_TAX = "sales_tax", "Sales tax"
         ROUNDING = "rounding", "Rounding"
 
     # What we have or spend grows by debit; what we owe or earn grows by credit.
     DEBIT_NORMAL: ClassVar[frozenset[str]] = frozenset(
-        {Kind.MERCHANT_RECEIVABLE, Kind.PROCESSOR_CLEARING, Kind.PROCESSOR_FEES, Kind.DISPUTE_LOSS}
+        {
+            Kind.MERCHANT_RECEIVABLE,
+            Kind.PROCESSOR_CLEARING,
+            Kind.PROCESSOR_FEES,
+            Kind.OPERATOR_BANK,
+            Kind.DISPUTE_LOSS,
+        }
     )
 
     owner_ref = models.CharField(max_length=64)

@@ -12,7 +12,7 @@ from typing import Final
 # The kinds of journal that move `processor_clearing` or `processor_fees`; reversals of them do too.
 KINDS: Final = (
     *("sale", "processor_fee", "refund", "top_up", "invoice_paid", "invoice_repaid"),
-    *("dispute", "dispute_won", "payout"),
+    *("dispute", "dispute_won", "payout", "bank_payout"),
 )
 REVERSALS: Final = tuple(f"{kind}_reversal" for kind in KINDS)
 _OURS: Final = ("topup:", "invoice:", "repayment:", "refund:", "payout:")
@@ -22,6 +22,8 @@ def key_of_movement(*, object: str, source_id: str, payment_id: str, reference: 
     """What a balance transaction is compared under."""
     if object == "dispute":
         return f"dispute:{source_id}"
+    if object == "payout":
+        return f"bank_payout:{source_id}"
     if reference.startswith(_OURS):
         return reference
     if object == "charge" and payment_id:
@@ -71,6 +73,8 @@ def journals_of(key: str, *, payments: Iterable[str], sources: Iterable[str]) ->
         return [f"refund:{key}"]
     if prefix == "dispute":
         return [key, f"dispute_won:{rest}", f"processor_fee:{key}"]
+    if prefix == "bank_payout":
+        return [key, f"processor_fee:{rest}"]
     if prefix == "fee":
         return [f"processor_fee:{rest}"]
     return [key]

@@ -1,4 +1,4 @@
-"""Payouts from an account's balance to its bank: on their way for days, then paid or failed."""
+"""Payouts from an account's balance, or the store's own, to its bank: on their way for days, then paid or failed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from billing.stripe_standin.wire import ACCOUNT, Answer, ApiError, Call, invalid
 
 KIND = "payout"
 _ARRIVES_SECONDS = 2 * 86_400
+_OWN = "_store"
 
 
 def create(call: Call) -> Answer:
-    """POST /v1/payouts, for the connected account that is acted for."""
+    """POST /v1/payouts, for the connected account that is acted for, or for the store."""
     amount = call.integer("amount", call.require("amount"))
     currency = str(call.require("currency")).lower()
-    if not call.account:
-        raise invalid("The stand-in pays out for connected accounts only.")
     if amount < 1:
         raise invalid("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    account = call.store.get(call.account, "account")
+    account = call.store.get(call.account, "account") if call.account else _store(call)
     if account is None or not account["external_accounts"]["data"]:
         raise invalid(
             f"Sorry, you don't have any external accounts in that currency ({currency}).",
@@ -78,16 +77,34 @@ def list_payouts(call: Call) -> Answer:
     return listing(call, KIND, "/v1/payouts", "status", "destination")
 
 
+def _store(call: Call) -> Object:
+    """The store's own account: ready, with a bank that says yes until somebody says otherwise."""
+    return call.store.get(_OWN) or {
+        "id": "",
+        "payouts_enabled": True,
+        "external_accounts": {"data": [{"id": "ba_store"}]},
+        "_bank_works": True,
+    }
+
+
+def change_own_bank(call: Call) -> Answer:
+    """POST /_standin/bank: what the store's own bank says from now on; `outcome=fails` for no."""
+    works = call.params.get("outcome") != "fails"
+    call.store.put({**_store(call), "id": _OWN, "object": _OWN, "_bank_works": works})
+    return 200, {"works": works}
+
+
 def settle_due(call: Call) -> None:
     """What the banks say by now: payouts whose day has come are paid, or failed and back in the balance."""
-    for account in call.store.every("account"):
+    for account in [*call.store.every("account"), {**_store(call), "id": ""}]:
         for payout in call.store.every(KIND, account["id"], status="pending"):
             if payout["arrival_date"] <= call.now:
                 _arrive(call, payout, account)
 
 
 def _arrive(call: Call, payout: Object, account: Object) -> None:
-    payout[ACCOUNT] = account["id"]
+    if account["id"]:
+        payout[ACCOUNT] = account["id"]
     if account["_bank_works"]:
         payout["status"] = "paid"
         call.store.put(payout)
@@ -104,4 +121,5 @@ def _arrive(call: Call, payout: Object, account: Object) -> None:
     }
     call.store.put(payout)
     call.emit("payout.failed", payout, account=account["id"])
-    accounts.refuse_bank(call, account)
+    if account["id"]:
+        accounts.refuse_bank(call, account)

@@ -95,6 +95,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/_standin/accounts/*/onboard", accounts.onboard),
     ("GET", "/_standin/accounts/*/onboarding", accounts.onboarding_page),
     ("POST", "/_standin/accounts/*/bank", accounts.change_bank),
+    ("POST", "/_standin/bank", payouts.change_own_bank),
     ("POST", "/_standin/accounts/*/reject", accounts.reject),
     ("GET", "/_standin/invoices/*/pay", invoice_payments.open_page),
     ("GET", "/_standin/checkout/*/pay", checkout.open_page),

@@ -39,6 +39,7 @@ KINDS = (
         "invoice_repaid",
     ),
     *("earning_release", "reserve_release", "clawback", "payout", "payout_reversal"),
+    *("bank_payout", "bank_payout_reversal"),
 )
 
 
