@@ -8,8 +8,9 @@ The contract, for any room that has tools to offer:
     path("mcp/catalog", mcp_view(toolbox, context=lambda request: None))
 
 - `handler(context, arguments)` gets what `context(request)` gave (who is calling) and the arguments, already
-  valid by `input_schema`; it returns a JSON-able dict, which becomes the result's `structuredContent` and, as
-  text, its `content`. A StoreError from `context` is answered with its HTTP status before any tool is seen.
+  storable and valid by `input_schema`; it returns a JSON-able dict, which becomes the result's
+  `structuredContent` and, as text, its `content`. A StoreError from `context` is answered with its HTTP
+  status before any tool is seen.
 - A StoreError from a handler is a result with `isError` and the problem (code, title, hint) as content, so
   that the calling model can read what to do. Anything else is logged and is JSON-RPC's internal error.
 - `call_tool` is the same call without MCP, for REST on top of the same tools. Give `mcp_view(…, call=…)` a
@@ -39,6 +40,7 @@ from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, M
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from agentstore.kit.errors import Invalid, NotFound, StoreError
+from agentstore.kit.text import require_storable
 
 log = structlog.get_logger(__name__)
 C = TypeVar("C")
@@ -125,10 +127,12 @@ class Call(Protocol):
 
 
 def call_tool(toolbox: Toolbox[C], context: C, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Validate and call. Raises UnknownTool, InvalidArguments, and the StoreErrors of the tool."""
+    """Validate and call. Raises UnknownTool, InvalidArguments, Unstorable, and the StoreErrors of the tool."""
     tool = toolbox.by_name.get(name)
     if tool is None:
         raise UnknownTool(f"There is no tool {name!r:.60}.", hint=f"There are: {', '.join(toolbox.by_name)}.")
+    # First, since also a schema's complaint would quote what is nested beyond reason.
+    require_storable(arguments)
     tool.validate(arguments)
     return tool.handler(context, arguments)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Upper
 from django.utils.text import slugify
 
 from marketplace.catalog.models import Category
@@ -53,12 +54,12 @@ def find_slugs(values: Collection[str]) -> tuple[str, ...]:
 
     An unknown one thus matches nothing, rather than being dropped and matching everything.
     """
-    slugs: list[str] = []
-    for value in values:
-        slug = slug_of(path_names(value)) or value
-        named = Category.objects.filter(Q(slug=slug) | Q(name__iexact=value.strip()))
-        slugs += list(named.values_list("slug", flat=True)) or [slug]
-    return tuple(dict.fromkeys(slugs))
+    slugs = [slug_of(path_names(value)) or value for value in values]
+    if not slugs:
+        return ()
+    names = [Upper(Value(value.strip())) for value in values]
+    known = Category.objects.alias(loud=Upper("name")).filter(Q(slug__in=slugs) | Q(loud__in=names))
+    return tuple(dict.fromkeys([*slugs, *known.order_by("slug").values_list("slug", flat=True)]))
 
 
 def names_of(slugs: Collection[str]) -> dict[str, str]:

@@ -75,6 +75,26 @@ def test_attributes_filter_and_are_counted(indexed, call, load, index):
     assert call("search", {"filters": {"attributes": ["oak"]}}, status=400)["code"] == "invalid_request"
 
 
+def test_categories_by_slug_path_and_name_are_one_query(indexed, call, django_assert_max_num_queries):
+    wanted = ["photo", "Electronics > Audio", "furniture", *(f"none {number}" for number in range(47))]
+    with django_assert_max_num_queries(12):
+        answer = call("search", {"filters": {"categories": wanted}})
+    titles = {product["title"] for product in answer["products"]}
+    assert titles == {"Compact Digital Camera", "Wireless Headphones", "Comfy Padded Chair"}
+
+
+@pytest.mark.parametrize(
+    "many", [{"selected": [{"name": "Size", "label": "M"}] * 21}, {"preferences": ["Size"] * 21}]
+)
+def test_more_choices_than_are_tried_are_refused(indexed, product, call, tool, many):
+    asked = {"id": product("Cotton Tee").public_id, **many}
+    [told] = call("product", asked, status=400)["messages"]
+    assert told["code"] == "request_too_large"
+    assert tool("get_product", asked)["isError"]
+    [[name, choices]] = many.items()
+    call("product", asked | {name: choices[:20]})
+
+
 def test_a_search_that_is_asked_to_explains_itself(indexed, call):
     plain = call("search", {"query": "camera"})
     answer = call("search", {"query": "camera", "explain": True})

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agentstore.identity.tokens import issue_token
+from agentstore.kit.pagination import decode_cursor, encode_cursor
 from marketplace.catalog import merchant_api
 from marketplace.catalog.feeds import run_import
 from marketplace.catalog.models import FeedImport
@@ -230,6 +231,7 @@ ODD = [
     json.dumps({**card(), "line_items": [{"item": {"id": "prod_1"}, "quantity": True}]}),
     json.dumps({"pagination": {"cursor": "x"}, "cursor": 5, "query": "x", "filters": {"price": {"min": -1}}}),
     json.dumps({"filters": {"price": {"min": 10**40, "max": 10**40}, "options": {"a": [1, None]}}}),
+    *('{"line_items": %s, "query": "\\u0000"}' % ("[" * deep + "]" * deep) for deep in (600, 900)),
 ]  # fmt: skip
 
 
@@ -251,3 +253,52 @@ def test_odd_bodies_are_refused_or_answered(platform, goods, monkeypatch, body):
             )
             assert answer.status_code < 500
             assert answer.json().get("error", {}).get("code") != -32603, (tool, answer.content)
+
+
+def filters(**wanted: Any) -> dict[str, Any]:
+    return {"filters": wanted}
+
+
+# What becomes of each: an answer, or the code of its refusal.
+ODD_SEARCHES: list[tuple[dict[str, Any], str]] = [
+    (filters(brands=5), "invalid_request"), (filters(brands="Nike"), "invalid_request"),
+    (filters(brands=[{"a": 1}]), "invalid_request"),
+    (filters(price={"max": 10**15}), ""), (filters(price={"min": 10**15}), ""),
+    (filters(price={"max": 10**400}), "invalid_request"),
+    (filters(options={"Size": [["M"]]}), "invalid_request"), (filters(options={"Size": [42, "M"]}), ""),
+    (filters(categories=["x"] * 51), "request_too_large"), (filters(brands=["x"] * 51), "request_too_large"),
+    (filters(options={"Size": ["x"] * 51}), "request_too_large"),
+    (filters(attributes={f"a{number}": "x" for number in range(51)}), "request_too_large"),
+    (filters(categories=[f"x{number}" for number in range(50)]), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ["rest", "mcp"])
+def test_odd_searches_are_refused_or_answered(platform, goods, index, door):
+    index()
+    for body, refused in ODD_SEARCHES:
+        if door == "mcp":
+            answer = platform.tool("search_catalog", **body)
+            # A schema refuses first what it knows.
+            assert answer["isError"] is bool(refused), (body, answer)
+            continue
+        status = 400 if refused else 200
+        answer = platform.rest("POST", "catalog/search", body, status=status)
+        assert refused in (
+            answer.get("code"),
+            *(told.get("code") for told in answer.get("messages", ())),
+            "",
+        ), body
+
+
+def test_a_listings_cursor_beyond_all_ids_is_refused(platform, more_goods, index, client):
+    index()
+    listing = {"query": "", "pagination": {"limit": 1}}
+    mark, ranking, _ = decode_cursor(
+        platform.rest("POST", "catalog/search", listing)["pagination"]["cursor"], parts=3
+    )
+    for place, status in ((2**63 - 1, 200), (2**63, 400), (True, 400)):
+        cursor = encode_cursor([mark, ranking, place])
+        listing["pagination"] = {"cursor": cursor}
+        platform.rest("POST", "catalog/search", listing, status=status)
+        assert client.get("/catalogue/", {"cursor": cursor}).status_code == status

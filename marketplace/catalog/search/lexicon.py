@@ -20,6 +20,8 @@ FIELDS: Final = {"title": 3.0, "brand": 2.0, "category": 1.5, "body": 0.7}
 FACET_FIELDS: Final = {"category": "facet_category", "brand": "facet_brand", "trait": "facet_trait"}
 # Misspelt words are looked for where a shopper's word would stand; descriptions have too many.
 _ALIKE_FIELDS: Final = frozenset({"title", "brand", "category"})
+# What the index can hold of a whole number.
+_HIGHEST: Final = (1 << 63) - 1
 PRICE_STEPS: Final = (0, 10, 25, 50, 100, 250, 500, 1_000, 2_500)
 Knows = Callable[[str, str], int]
 
@@ -150,5 +152,6 @@ def filter_query(*, schema: tantivy.Schema, filters: SearchFilters) -> list[tupl
 def _at_most(
     schema: tantivy.Schema, name: str, *, lower: int | None = None, upper: int | None = None
 ) -> tuple[Occur, Query]:
+    lower, upper = (None if limit is None else min(limit, _HIGHEST) for limit in (lower, upper))
     query = Query.range_query(schema, name, FieldType.Integer, lower, upper)
     return Occur.Must, Query.const_score_query(query, 0.0)

@@ -38,7 +38,8 @@ def read_cursor(cursor: str | None, *, mark: str) -> Position:
         return Position()
     mine, ranking, place = decode_cursor(cursor, parts=3)
     named = isinstance(ranking, str) and (not ranking or ranking.isalnum())
-    if mine != mark or not named or not isinstance(place, int) or place < 0:
+    # A truth value is a whole number to Python.
+    if mine != mark or not named or type(place) is not int or not 0 <= place < 1 << 63:
         raise MalformedCursor("this cursor is of another search", hint="start again without a cursor")
     return Position(place, ranking)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from marketplace.catalog.products import VariantView
 from marketplace.catalog.ucp.objects import option_values
+
+# Each is tried with and without the others, on every variant.
+MOST_SELECTED: Final = 20
 
 
 def matches(variant: VariantView, selected: Mapping[str, str]) -> bool:

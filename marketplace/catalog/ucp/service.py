@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
-from django.conf import settings
 from pydantic import BaseModel, ValidationError
 from ucp_sdk.models.schemas.common.types.error_response import ErrorResponse
 from ucp_sdk.models.schemas.shopping.catalog_lookup import (
@@ -20,18 +19,15 @@ from ucp_sdk.models.schemas.shopping.catalog_lookup import (
 )
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchRequest, SearchResponse
 
-from agentstore.kit.errors import Invalid
-from agentstore.kit.mcp import InvalidParams
-from agentstore.kit.money import Money
-from marketplace.catalog.categories import find_slugs
 from marketplace.catalog.hostile.marks import is_harmless, warnings_of
 from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
 from marketplace.catalog.products import ProductView, VariantView
-from marketplace.catalog.search import SearchFilters, Why, search_catalog
+from marketplace.catalog.search import Why, search_catalog
 from marketplace.catalog.search.service import MOST_PER_PAGE
+from marketplace.catalog.ucp.filtering import InvalidRequest, read_filters, require_few
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, checked, envelope, product_object
 from marketplace.catalog.ucp.selecting import select_fields, wanted_fields
-from marketplace.catalog.ucp.selection import matches, narrow, signals
+from marketplace.catalog.ucp.selection import MOST_SELECTED, matches, narrow, signals
 from marketplace.catalog.ucp.versions import version
 
 M = TypeVar("M", bound=BaseModel)
@@ -41,26 +37,14 @@ SEARCH_VARIANTS: Final = 6
 PRODUCT_VARIANTS: Final = 100
 
 
-class InvalidRequest(Invalid):
-    """The request is not what UCP's schema asks for."""
-
-    code = "invalid_request"
-
-
-class RequestTooLarge(InvalidParams):
-    """More identifiers than one request may hold."""
-
-    code = "request_too_large"
-
-
 def search(request: dict[str, Any]) -> dict[str, Any]:
     """`search_catalog`: products for a query and filters.
 
-    Raises InvalidRequest, InvalidSearch, MalformedCursor.
+    Raises InvalidRequest, RequestTooLarge, InvalidSearch, MalformedCursor.
     """
     body = _read(SearchRequest, request)
     fields = wanted_fields(request)
-    filters, messages = _filters(body)
+    filters, messages = read_filters(body)
     page = body.pagination
     explain = (body.model_extra or {}).get("explain") is True
     result = search_catalog(
@@ -120,8 +104,7 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
     body = _read(LookupRequest, request)
     fields = wanted_fields(request)
     ids = list(dict.fromkeys(body.ids))
-    if len(ids) > MOST_IDS:
-        raise RequestTooLarge(f"At most {MOST_IDS} ids per request.", hint="Ask in smaller batches.")
+    require_few(ids, most=MOST_IDS, what="ids")
     resolved = resolve_ids(ids=ids)
     found: list[dict[str, Any]] = []
     told: list[ProductView] = []
@@ -143,10 +126,12 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
 def product_detail(request: dict[str, Any]) -> dict[str, Any]:
     """`get_product`: one product with all variants that fit the selected options, and signals for the others.
 
-    An unknown id is an answer with `ucp.status` "error", as UCP wants it. Raises InvalidRequest.
+    An unknown id is an answer with `ucp.status` "error", as UCP wants it. Raises InvalidRequest, RequestTooLarge.
     """
     body = _read(GetProductRequest, request)
     fields = wanted_fields(request)
+    require_few(body.selected or (), most=MOST_SELECTED, what="selected options")
+    require_few(body.preferences or (), most=MOST_SELECTED, what="preferences")
     try:
         product = get_product(product_id=body.id)
     except ProductNotFound as unknown:
@@ -199,49 +184,6 @@ def _correlations(
             featured = product.variants[0].variant_id
             inputs.setdefault(featured, []).append({"id": text, "match": "featured"})
     return inputs
-
-
-def _filters(body: SearchRequest) -> tuple[SearchFilters, list[dict[str, Any]]]:
-    """Our filters from UCP's, and what to tell about those that could not be applied."""
-    messages: list[dict[str, Any]] = []
-    wanted = body.filters
-    extra = (wanted.model_extra or {}) if wanted else {}
-    country = (getattr(body.context, "address_country", None) or "") if body.context else ""
-    currency = (body.context.currency if body.context else None) or settings.STORE_CURRENCY
-    low = high = None
-    if wanted and wanted.price:
-        if currency != settings.STORE_CURRENCY:
-            text = f"The price filter in {currency} was ignored: prices are in {settings.STORE_CURRENCY}."
-            messages.append({"type": "warning", "code": "price_filter_ignored", "content": text})
-        else:
-            low, high = (_amount(limit, currency) for limit in (wanted.price.min, wanted.price.max))
-    return (
-        SearchFilters(
-            categories=find_slugs((wanted.categories if wanted else None) or ()),
-            brands=tuple(str(brand) for brand in extra.get("brands") or ()),
-            min_price=low,
-            max_price=high,
-            ships_to=country.upper() if len(country) == 2 else "",
-            in_stock=extra.get("available") is not False,
-            options=_traits(extra, "options"),
-            attributes=_traits(extra, "attributes"),
-        ),
-        messages,
-    )
-
-
-def _traits(extra: dict[str, Any], name: str) -> dict[str, tuple[str, ...]]:
-    wanted = extra.get(name) or {}
-    if not isinstance(wanted, dict) or not all(isinstance(v, str | list) for v in wanted.values()):
-        raise InvalidRequest(f"filters.{name} maps names to accepted values.")
-    return {
-        str(key): (value,) if isinstance(value, str) else tuple(str(part) for part in value)
-        for key, value in wanted.items()
-    }
-
-
-def _amount(limit: Any, currency: str) -> Money | None:
-    return None if limit is None else Money.from_minor(int(getattr(limit, "root", limit)), currency)
 
 
 def _read(model: type[M], request: dict[str, Any]) -> M:

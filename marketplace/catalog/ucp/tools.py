@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from agentstore.kit.mcp import Tool
 from marketplace.catalog.ucp import service
+from marketplace.catalog.ucp.filtering import MOST_VALUES
+from marketplace.catalog.ucp.selection import MOST_SELECTED
 
 Arguments = dict[str, Any]
 
@@ -26,12 +28,19 @@ _CONTEXT: Final = {
         "intent": {"type": "string"},
     },
 }
+_ACCEPTED: Final = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": ["string", "number"]}, "maxItems": MOST_VALUES},
+    ]
+}
 _FILTERS: Final = {
     "type": "object",
     "properties": {
         "categories": {
             "type": "array",
             "items": {"type": "string"},
+            "maxItems": MOST_VALUES,
             "description": "Category paths, names or slugs; any of them; what lies below is included",
         },
         "price": {
@@ -42,15 +51,22 @@ _FILTERS: Final = {
             },
             "description": "In minor units: 15000 is 150.00 USD. Both ends included.",
         },
-        "brands": {"type": "array", "items": {"type": "string"}, "description": "Any of these brands"},
+        "brands": {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": MOST_VALUES,
+            "description": "Any of these brands",
+        },
         "options": {
             "type": "object",
-            "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array"}]},
+            "additionalProperties": _ACCEPTED,
+            "maxProperties": MOST_VALUES,
             "description": 'Variant options, such as {"Size": ["M", "L"], "Color": "Blue"}',
         },
         "attributes": {
             "type": "object",
-            "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array"}]},
+            "additionalProperties": _ACCEPTED,
+            "maxProperties": MOST_VALUES,
             "description": 'Attributes of the product, such as {"material": "oak"}',
         },
         "available": {"type": "boolean", "description": "false also finds what is out of stock"},
@@ -94,11 +110,13 @@ _PRODUCT: Final = {
             "properties": {"name": {"type": "string"}, "label": {"type": "string"}},
             "required": ["name", "label"],
         },
+        "maxItems": MOST_SELECTED,
         "description": "Options chosen so far",
     },
     "preferences": {
         "type": "array",
         "items": {"type": "string"},
+        "maxItems": MOST_SELECTED,
         "description": "Option names, the most important first: kept when no variant has all",
     },
     "context": _CONTEXT,

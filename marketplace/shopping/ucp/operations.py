@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from marketplace.catalog.ucp import service
+from marketplace.catalog.ucp.filtering import InvalidRequest
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, absolute
 from marketplace.catalog.ucp.versions import speaking, version
 from marketplace.shopping.ucp import carts, completing, orders, sessions
@@ -83,9 +84,7 @@ def _new(act: Callable[[Caller, Json], Answer]) -> Callable[[Caller, Json, str],
 def _search(request: Json) -> Json:
     """A search says what is wanted; the cursor of a page may stand beside the query, as some platforms send it."""
     if not {"query", "filters"} & request.keys():
-        raise service.InvalidRequest(
-            "A search has a query or filters.", hint='{"query": ""} lists everything.'
-        )
+        raise InvalidRequest("A search has a query or filters.", hint='{"query": ""} lists everything.')
     page = request.get("pagination")
     if "cursor" in request and page is None:
         request = {**request, "pagination": {"cursor": request["cursor"]}}

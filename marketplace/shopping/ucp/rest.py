@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from agentstore.kit.errors import Invalid, StoreError
 from agentstore.kit.rates import count_call
 from agentstore.kit.signatures import sign_response
+from agentstore.kit.text import require_storable
 from marketplace.catalog.ucp.versions import APRIL, speaking
 from marketplace.shopping.ucp.answers import Answer, refusal
 from marketplace.shopping.ucp.callers import read_caller
@@ -22,7 +23,7 @@ View = Callable[..., HttpResponse]
 
 
 class InvalidBody(Invalid):
-    """The body is no JSON object that can be kept."""
+    """The body is no JSON object."""
 
     code = "invalid_request"
 
@@ -65,7 +66,7 @@ def endpoint(**methods: str) -> View:
 
 
 def read_body(request: HttpRequest) -> dict[str, Any]:
-    """The body as an object; nothing sent is an empty one. Raises InvalidBody."""
+    """The body as an object; nothing sent is an empty one. Raises InvalidBody, Unstorable."""
     try:
         body = json.loads(request.body or b"{}", parse_constant=_no_number)
     except (ValueError, RecursionError) as broken:
@@ -76,27 +77,6 @@ def read_body(request: HttpRequest) -> dict[str, Any]:
         raise InvalidBody("The body is one JSON object.")
     require_storable(body)
     return body
-
-
-def require_storable(value: Any) -> None:
-    """Raises InvalidBody for text that no database keeps: the zero character, halves of surrogate pairs."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-        text.encode()
-    except UnicodeEncodeError as broken:
-        raise InvalidBody("The body has half a surrogate pair.") from broken
-    except RecursionError as broken:
-        raise InvalidBody("The body is nested too deeply.") from broken
-    if "\\u0000" in text and _has_zero(value):
-        raise InvalidBody("The body has a zero character.")
-
-
-def _has_zero(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_zero(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_has_zero, value))
 
 
 def _no_number(text: str) -> None:

@@ -13,7 +13,7 @@ from marketplace.catalog.ucp.tools import CATALOG_TOOLS
 from marketplace.catalog.ucp.versions import APRIL, speaking
 from marketplace.shopping.ucp.callers import Caller, meta_caller, read_caller
 from marketplace.shopping.ucp.operations import OPERATIONS
-from marketplace.shopping.ucp.rest import limit_caller, require_storable
+from marketplace.shopping.ucp.rest import limit_caller
 
 Json = dict[str, Any]
 _LINES: Final = {
@@ -76,7 +76,6 @@ def _handler(name: str) -> Any:
     operation = OPERATIONS[name]
 
     def handle(caller: Caller, arguments: Json) -> Json:
-        require_storable(arguments)
         speaker = meta_caller(caller, arguments.get("meta") or {})
         fields = wanted_fields(arguments, brief=BRIEF)
         answer = operation.run(speaker, arguments.get(operation.wrapper) or {}, arguments.get("id", ""))
@@ -89,7 +88,6 @@ def _catalog_tool(tool: Tool[object]) -> Tool[Caller]:
     operation = OPERATIONS[tool.name]
 
     def handle(caller: Caller, arguments: Json) -> Json:
-        require_storable(arguments)
         plain = {name: value for name, value in arguments.items() if name not in ("catalog", "meta")}
         request = {**plain, **arguments.get("catalog", {})}
         return operation.run(meta_caller(caller, arguments.get("meta") or {}), request).body
