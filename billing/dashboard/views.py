@@ -14,7 +14,6 @@ from agentstore.identity.access import require_operator
 from agentstore.kit.errors import NotFound
 from agentstore.kit.money import Money
 from agentstore.kit.tables import stream_csv
-from agentstore.kit.text import storable
 from billing.balances import trial_balance
 from billing.dashboard.exports import EXPORTS
 from billing.dashboard.income import MAIN, Income, read_income
@@ -199,7 +198,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     """/operator/billing/usage/: each fee, the newest first; by `status`, `kind`, `merchant`, `developer`, `agent`."""
     require_operator(request.user)
     events = UsageEvent.objects.all()
-    chosen = {name: storable(request.GET.get(name, ""))[:64] for name in ("merchant", "developer", "agent")}
+    chosen = {name: request.GET.get(name, "")[:64] for name in ("merchant", "developer", "agent")}
     for name, ref in chosen.items():
         if ref:
             events = events.filter(**{f"{name}_ref": ref})

@@ -18,6 +18,7 @@ from agentstore.identity.models import Organization
 from agentstore.identity.tokens import organization_by_token
 from agentstore.kit.errors import Invalid, StoreError
 from agentstore.kit.rates import count_call
+from agentstore.kit.text import require_storable
 from marketplace.catalog import shelf
 from marketplace.catalog.feeds import start_import, start_roll_back
 from marketplace.catalog.feeds.intake import MOST_BYTES, FeedTooLarge
@@ -54,6 +55,7 @@ def _endpoint(
                 per_minute=CALLS_PER_MINUTE,
                 hint="Send more items in one call, or a feed.",
             )
+            require_storable(request.GET.dict())
             return operation(request, merchant, *args, **kwargs)
         except StoreError as refused:
             return JsonResponse(
@@ -73,6 +75,7 @@ def _body(request: HttpRequest) -> dict[str, Any]:
         raise InvalidBody("The body is not JSON.") from broken
     if not isinstance(body, dict) or not isinstance(body.get("items"), list):
         raise InvalidBody("The body is one JSON object with a list “items”.")
+    require_storable(body)
     return body
 
 

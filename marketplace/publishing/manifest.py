@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import semver
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from agentstore.kit.text import Unstorable, require_storable
 from marketplace.publishing.errors import ManifestInvalid
 from marketplace.publishing.limits import BY_NAME
 from sandbox import protocols
@@ -109,6 +110,10 @@ def parse_manifest(text: bytes, *, kind: str) -> Manifest:
         raw = tomllib.loads(text.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as broken:
         raise ManifestInvalid([("", f"agent.toml is not valid TOML: {broken!s:.200}")]) from broken
+    try:
+        require_storable(raw)
+    except Unstorable as refused:
+        raise ManifestInvalid([("", f"agent.toml: {refused.message}")]) from refused
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as broken:

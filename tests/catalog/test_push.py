@@ -92,6 +92,22 @@ def test_prices_and_stock_alone(call, shop, offer):
     assert offer("chair").stock == 0
 
 
+@pytest.mark.parametrize("name", ["offers", "items"])
+@pytest.mark.parametrize("odd", ["m\x00", "m\ud800"])
+def test_text_that_no_database_keeps_is_refused(call, shop, offer, name, odd):
+    items = [{"id": "wine", "quantity": 3, "price": "8 USD", "title": "Wine"}, {"id": odd, "quantity": 3}]
+    status, told = call(name, {"items": items})
+    assert (status, told["code"]) == (400, "invalid_request")
+    assert offer("wine").stock == 20
+
+
+def test_a_file_name_that_no_database_keeps_leaves_no_file(call, data_dir):
+    status, told = call("imports", b"id\n", query="?filename=%00.csv", content_type="text/csv")
+    assert (status, told["code"]) == (400, "invalid_request")
+    assert not FeedImport.objects.exists()
+    assert not [file for file in data_dir.rglob("*") if file.is_file()]
+
+
 def test_a_whole_feed_as_the_body_is_read_by_a_worker(call):
     status, told = call(
         "imports", gzip.compress(FEED.encode()), query="?filename=f.csv.gz", content_type="application/gzip"

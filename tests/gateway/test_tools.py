@@ -222,6 +222,25 @@ def test_the_trace_is_shortened(door):
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("search_catalog", '{"query": "\\ud800"}'),
+        ("search_catalog", '{"filters": {"categories": ["\\u0000"]}}'),
+        ("search_catalog", '{"filters": {"brands": 5}}'),
+        (
+            "get_product",
+            json.dumps({"id": "var_1", "selected": [{"name": "a", "label": "b"}] * 21}),
+        ),
+        ("lookup_catalog", '{"ids": ["\\u0000"], "context": %s}' % ("[" * 700 + "]" * 700)),
+    ],
+)
+def test_the_catalogues_tools_refuse_what_its_other_doors_refuse(door, tool, arguments):
+    assert door.post(f"/v1/tools/{tool}", arguments).status_code == 400
+    call = '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "%s", "arguments": %s}}'
+    assert door.post("/mcp", call % (tool, arguments)).json()["result"]["isError"]
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         '{"variant_id": "var_\\ud800", "reason": "half a pair: \\udfff\\u0000"}',

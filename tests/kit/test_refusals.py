@@ -136,6 +136,31 @@ def test_a_crash_says_nothing_of_the_inside_and_needs_no_database(client, django
     assert b"secret detail" not in answer.content
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["/?q=%00", "/catalogue/?category=%00", "/catalogue/?cursor=%00", "/products/%00/", "/account/login/?next=%00",
+     "/catalogue/?%00=1", "/ucp/orders/%00/view/"],
+)  # fmt: skip
+def test_an_address_with_the_zero_character_is_refused_with_a_page(db, client, address):
+    answer = client.get(address)
+    assert answer.status_code == 400
+    assert b"zero character" in answer.content
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_form_with_the_zero_character_is_refused_with_a_page(db, checks):
+    client = Client(enforce_csrf_checks=checks)
+    form = {"login": "\x00", "password": "x", "csrfmiddlewaretoken": "x" * 32}
+    client.cookies["csrftoken"] = form["csrfmiddlewaretoken"]
+    answer = client.post("/account/login/", form)
+    assert (answer.status_code, b"zero character" in answer.content) == (400, True)
+
+
+async def test_an_address_with_the_zero_character_is_refused_asynchronously():
+    answer = await AsyncClient().get("/later/conflict/?q=%00")
+    assert answer.status_code == 400
+
+
 def test_a_form_from_another_place_is_refused_with_a_page(client):
     answer = Client(enforce_csrf_checks=True).post("/account/login/", {})
     assert answer.status_code == 403

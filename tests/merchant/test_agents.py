@@ -203,7 +203,7 @@ def test_period_agent_and_conversation(desk, asked, shopper, studio, prices, hea
     assert ("Headphones" in in_one, "Turntable" in in_one) == (True, False)
     assert "Sound Sage" in desk("merchant-agents", period="90")
     assert "Sound Sage" not in desk("merchant-agents", period="nonsense")
-    odd = {"agent": "\x00", "code": "\x00", "conversation": "\x00", "period": "\x00"}
+    odd = {"agent": "☃", "code": "☃", "conversation": "☃", "period": "☃"}
     assert "Headphones" in desk("merchant-recommendations", **odd)
     assert "Nothing was refused" in desk("merchant-refused", **odd)
 

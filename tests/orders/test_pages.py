@@ -154,9 +154,9 @@ def test_refund_from_page_to_page(page, order, client, mia, merchant, processor)
     assert "Springfield" in shown
     assert "sam@example.com" not in shown
     refund = order.refunds.get()
-    client.post(
-        reverse("shopping:merchant-refund", args=[merchant.slug, order.pk, refund.pk]), {"decision": "grant"}
-    )
+    decide = reverse("shopping:merchant-refund", args=[merchant.slug, order.pk, refund.pk])
+    assert client.post(decide, {"decision": "decline", "reason": "a\x00"}).status_code == 400
+    client.post(decide, {"decision": "grant"})
     refunds.send_refund(refund_id=refund.pk)
     processor.deliver()
     assert "Sent back" in text(client.get(theirs))

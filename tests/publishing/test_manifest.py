@@ -40,6 +40,7 @@ def test_a_full_manifest_is_read_with_its_defaults():
         ({"command": ""}, "command", "is missing"),
         ({"runtime": '"cobol"'}, "runtime", "must be one of"),
         ({"tagline": '"two\\nlines"'}, "tagline", "one line"),
+        ({"description": '"\\u0000"'}, "", "zero character"),
     ],
 )
 def test_a_refusal_points_at_the_field_in_words(changes, field, words):

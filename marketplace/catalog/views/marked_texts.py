@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from agentstore.identity.access import require_operator, signed_in_user
 from agentstore.kit.errors import StoreError
-from agentstore.kit.text import storable
 from marketplace.catalog.forms import TextDecisionForm
 from marketplace.catalog.hostile import lists
 from marketplace.catalog.hostile.decisions import ask_for_review, decide_text
@@ -102,7 +101,7 @@ def of_merchant(request: HttpRequest, slug: str) -> HttpResponse:
 def ask(request: HttpRequest, slug: str, text_id: int) -> HttpResponse:
     """Have the store's operator look at a mark."""
     merchant = merchant_for(request, slug)
-    reason = storable(request.POST.get("reason", ""))
+    reason = request.POST.get("reason", "")
     ask_for_review(text_id=text_id, merchant=merchant, by=person(request), reason=reason)
     messages.success(request, "Asked. An operator will look at the text; until then it stays marked.")
     back = request.POST.get("back", "")

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET
 
 from agentstore.identity.models import Organization
 from agentstore.kit.tables import in_batches, stream_csv
-from agentstore.kit.text import storable
 from marketplace.publishing.models import Agent
 from marketplace.shopping.merchants.claims import claims_of, refusal_counts, trace_claims
 from marketplace.shopping.merchants.export import (
@@ -47,7 +46,7 @@ class Asked:
     def of(cls, request: HttpRequest, slug: str) -> Asked:
         """From a request. Raises Unauthenticated, NotFound."""
         merchant = merchant_for(request, slug)
-        agent = Agent.objects.filter(slug=storable(request.GET.get("agent", ""))).first()
+        agent = Agent.objects.filter(slug=request.GET.get("agent", "")).first()
         return cls(merchant, period_of(request.GET.get("period", "")), agent)
 
     @property
@@ -97,7 +96,7 @@ def recommendations(request: HttpRequest, slug: str) -> HttpResponse:
 def refused(request: HttpRequest, slug: str) -> HttpResponse:
     """The claims about the merchant's products that were refused, why, and what it can do about that."""
     asked = Asked.of(request, slug)
-    code = storable(request.GET.get("code", ""))[:60]
+    code = request.GET.get("code", "")[:60]
     everything = claims_of(
         asked.merchant, asked.period, status=Recommendation.Status.REFUSED, agent_id=asked.agent_id
     )
