@@ -10,7 +10,7 @@ from datetime import datetime
 
 from agentstore.kit.errors import Invalid
 
-_PUBLIC = re.compile(r"([a-z]+)_([0-9]{1,18})")
+_PUBLIC = re.compile(r"([a-z]+)_(0|[1-9][0-9]{0,17})")
 
 
 class MalformedId(Invalid):
@@ -40,7 +40,7 @@ def public_id(prefix: str, number: int) -> str:
 
 
 def parse_public_id(prefix: str, text: str) -> int:
-    """The number in a public id. Raises MalformedId when it is of another kind or no id at all."""
+    """The number in a public id, which is written in one way. Raises MalformedId when it is of another kind or none."""
     match = _PUBLIC.fullmatch(text)
     if match is None or match[1] != prefix:
         raise MalformedId(f"{text!r:.80} is not an id of the form {prefix}_<number>")

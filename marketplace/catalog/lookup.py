@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agentstore.kit.errors import NotFound, TooMany
@@ -50,7 +50,11 @@ def lookup_catalog(*, ids: Sequence[str]) -> list[ProductView]:
 
     A variant that was asked for comes first in its product. Raises TooManyIds.
     """
-    resolved = resolve_ids(ids=ids)
+    return read_resolved(resolve_ids(ids=ids))
+
+
+def read_resolved(resolved: Mapping[str, tuple[int, int | None]]) -> list[ProductView]:
+    """The same for what `resolve_ids` gave."""
     asked = {variant for _, variant in resolved.values() if variant is not None}
     order = list(dict.fromkeys(product for product, _ in resolved.values()))
     return read_products(ids=order, keep=lambda variant: variant.variant_id in asked)

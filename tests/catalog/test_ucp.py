@@ -75,6 +75,15 @@ def test_attributes_filter_and_are_counted(indexed, call, load, index):
     assert call("search", {"filters": {"attributes": ["oak"]}}, status=400)["code"] == "invalid_request"
 
 
+def test_an_id_is_written_in_one_way(indexed, call, product):
+    right = product("Red Wine").public_id
+    wrong = right.replace("_", "_0")
+    answer = call("lookup", {"ids": [right, wrong]})
+    assert [found["id"] for found in answer["products"]] == [right]
+    assert answer["products"][0]["variants"][0]["inputs"] == [{"id": right, "match": "featured"}]
+    assert [(told["code"], told["content"]) for told in answer["messages"]] == [("not_found", wrong)]
+
+
 def test_categories_by_slug_path_and_name_are_one_query(indexed, call, django_assert_max_num_queries):
     wanted = ["photo", "Electronics > Audio", "furniture", *(f"none {number}" for number in range(47))]
     with django_assert_max_num_queries(12):

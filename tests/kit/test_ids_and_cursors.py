@@ -29,7 +29,7 @@ def test_public_ids_come_back(prefix, number):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "42", "var_", "off_1", "var_1 ", "var_-1", "var_1\n", "VAR_1", "var_" + "9" * 30]
+    "text", ["", "42", "var_", "off_1", "var_1 ", "var_-1", "var_01", "var_1\n", "VAR_1", "var_" + "9" * 30]
 )
 def test_what_is_no_id_of_the_kind_is_refused(text):
     with pytest.raises(MalformedId) as refused:

@@ -20,7 +20,7 @@ from ucp_sdk.models.schemas.shopping.catalog_lookup import (
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchRequest, SearchResponse
 
 from marketplace.catalog.hostile.marks import is_harmless, warnings_of
-from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, lookup_catalog, resolve_ids
+from marketplace.catalog.lookup import MOST_IDS, ProductNotFound, get_product, read_resolved, resolve_ids
 from marketplace.catalog.products import ProductView, VariantView
 from marketplace.catalog.search import Why, search_catalog
 from marketplace.catalog.search.service import MOST_PER_PAGE
@@ -108,7 +108,7 @@ def lookup(request: dict[str, Any]) -> dict[str, Any]:
     resolved = resolve_ids(ids=ids)
     found: list[dict[str, Any]] = []
     told: list[ProductView] = []
-    for product in lookup_catalog(ids=ids):
+    for product in read_resolved(resolved):
         inputs = _correlations(product, resolved)
         variants = [variant for variant in product.variants if variant.variant_id in inputs]
         shown = product_object(product, variants=variants, inputs=inputs)
