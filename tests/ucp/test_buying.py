@@ -14,6 +14,8 @@ from ucp_sdk.models.schemas.shopping.order import Order as UcpOrderModel
 from agentstore.kit.clock import now
 from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import Offer, Product
+from marketplace.shopping import paying
+from marketplace.shopping.checkouts import give_up_checkout
 from marketplace.shopping.models import Checkout, Order, UcpCheckout
 from marketplace.shopping.ucp import completing, settling
 from marketplace.shopping.ucp.sessions import SessionClosed
@@ -97,6 +99,29 @@ def test_an_attempt_that_lost_its_claim_buys_nothing(platform, goods, processor)
     completing.open_purchase(quick)
     with pytest.raises(SessionClosed):
         completing.open_purchase(slow)
+    assert Offer.objects.get(pk=goods.kettle.pk).stock == 499
+
+
+@pytest.mark.parametrize(
+    "method", ["pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired"]
+)
+def test_a_slow_refusal_undoes_no_newer_attempt(platform, goods, processor, monkeypatch, method):
+    path = f"checkout-sessions/{platform.checkout(variant(goods.kettle))['id']}"
+    try_card = paying.try_card
+
+    def slowly(*, checkout_id, payment_method):
+        """The processor's answer comes when the claim was given up and another attempt has bought."""
+        monkeypatch.setattr(paying, "try_card", try_card)
+        attempt = try_card(checkout_id=checkout_id, payment_method=payment_method)
+        give_up_checkout(checkout_id=checkout_id, by=None, reason="its time is up")
+        assert platform.rest("GET", path)["status"] == "ready_for_complete"
+        assert platform.rest("POST", f"{path}/complete", card())["status"] == "completed"
+        return attempt
+
+    monkeypatch.setattr(paying, "try_card", slowly)
+    assert platform.rest("POST", f"{path}/complete", card(method))["status"] == "completed"
+    assert platform.rest("GET", path)["status"] == "completed"
+    assert Checkout.objects.get(ucp__isnull=False).status == Checkout.Status.PAID
     assert Offer.objects.get(pk=goods.kettle.pk).stock == 499
 
 

@@ -57,16 +57,16 @@ def _complete(checkout: UcpCheckout, request: Json) -> Answer:
     except SessionClosed:
         raise
     except StoreError as refused:
-        return Answer(checkout_object(_reopen(claimed, error_message(refused.code, str(refused)))))
+        return _reopen(claimed, error_message(refused.code, str(refused)))
     attempt = paying.try_card(checkout_id=purchase, payment_method=token)
     if attempt.taken:
         settlement.settle_paid(checkout_id=purchase)
         return Answer(checkout_object(settling.refresh(claimed)))
     _give_up(purchase)
     if attempt.decline == "authentication_required":
-        return Answer(checkout_object(_escalate(claimed, attempt.decline, attempt.words)))
+        return _escalate(claimed, attempt.decline, attempt.words)
     told = error_message("payment_declined", attempt.words, severity="recoverable")
-    return Answer(checkout_object(_reopen(claimed, told)))
+    return _reopen(claimed, told)
 
 
 @transaction.atomic
@@ -88,8 +88,7 @@ def open_purchase(checkout: UcpCheckout) -> uuid.UUID:
     """The store's own checkout of the same goods, for a shopper of this checkout's own. Raises SessionClosed for a
     request that took so long that its claim was given up: another one may be paying by now.
     """
-    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
-    if (locked.status, locked.paying_since) != (UcpCheckout.Status.PAYING, checkout.paying_since):
+    if not _is_claimed(_lock(checkout), checkout):
         raise SessionClosed("This attempt to pay took too long.", hint="Read the checkout, then try again.")
     address: Address = store_address(checkout.destination)
     # Each attempt is a shopper of its own: none has an earlier checkout that would have to be ended first.
@@ -112,23 +111,43 @@ def _give_up(purchase: uuid.UUID) -> None:
         logger.warning("purchase not given up", checkout=str(purchase), error=str(away))
 
 
+def _lock(checkout: UcpCheckout) -> UcpCheckout:
+    return UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
+
+
+def _is_claimed(locked: UcpCheckout, attempt: UcpCheckout) -> bool:
+    """Whether it is still this attempt that pays."""
+    claim = UcpCheckout.Status.PAYING, attempt.paying_since
+    return (locked.status, locked.paying_since) == claim
+
+
 @transaction.atomic
-def _reopen(checkout: UcpCheckout, told: Json) -> UcpCheckout:
-    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
-    locked.messages = [{**told, "severity": "recoverable"}]
+def _reopen(attempt: UcpCheckout, told: Json) -> Answer:
+    """Let another attempt be made. Where one already is, that goes on, and only this answer tells."""
+    locked, told = _lock(attempt), {**told, "severity": "recoverable"}
+    if not _is_claimed(locked, attempt):
+        return Answer(checkout_object(locked, [told]))
+    locked.messages = [told]
     locked.purchase = None
     settling.move(locked, to=UcpCheckout.Status.OPEN, reason=f"not paid: {told['code']}")
-    return locked
+    return Answer(checkout_object(locked))
+
+
+@transaction.atomic
+def _escalate(attempt: UcpCheckout, code: str, text: str) -> Answer:
+    """Send the buyer to the store's page, unless a newer attempt is on its way."""
+    locked = _lock(attempt)
+    if not _is_claimed(locked, attempt):
+        return Answer(checkout_object(locked, [error_message(code, text, severity="recoverable")]))
+    return Answer(checkout_object(_to_buyer(locked, code, text)))
 
 
 @transaction.atomic
 def _hand_over(checkout: UcpCheckout) -> UcpCheckout:
-    return _escalate(require_open(checkout), "payment_handoff", "Pay on the store's own page.")
+    return _to_buyer(require_open(checkout), "payment_handoff", "Pay on the store's own page.")
 
 
-@transaction.atomic
-def _escalate(checkout: UcpCheckout, code: str, text: str) -> UcpCheckout:
-    locked = UcpCheckout.objects.select_for_update(of=("self",)).get(pk=checkout.pk)
+def _to_buyer(locked: UcpCheckout, code: str, text: str) -> UcpCheckout:
     locked.messages = [error_message(code, text, severity="requires_buyer_input")]
     locked.purchase = None
     settling.move(locked, to=UcpCheckout.Status.ESCALATED, reason=f"handed to the buyer: {code}")
