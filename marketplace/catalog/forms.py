@@ -11,6 +11,7 @@ from agentstore.kit.money import Money
 from marketplace.catalog.feeds.intake import FeedTooLarge, UnknownFormat, check_upload
 from marketplace.catalog.hostile.decisions import DECISIONS
 from marketplace.catalog.models import FeedImport, FeedSource, Offer
+from marketplace.catalog.offers import MOST_STOCK
 
 
 class MerchantForm(forms.Form):
@@ -70,18 +71,27 @@ class SourceForm(forms.Form):
 class OfferForm(forms.Form):
     """Price, stock and switch of one offer, in its own currency."""
 
-    price = forms.DecimalField(label="Price", min_value=Decimal("0.01"), max_digits=12, decimal_places=2)
+    # A form may have been open for long: what it showed comes back with it.
+    price = forms.DecimalField(
+        label="Price",
+        min_value=Decimal("0.01"),
+        max_digits=12,
+        decimal_places=2,
+        show_hidden_initial=True,
+    )
     list_price = forms.DecimalField(
         label="Price before the sale",
         required=False,
         min_value=Decimal("0.01"),
         max_digits=12,
         decimal_places=2,
+        show_hidden_initial=True,
     )
     stock = forms.IntegerField(
         label="Items in stock",
         min_value=0,
-        max_value=1_000_000_000,
+        max_value=MOST_STOCK,
+        show_hidden_initial=True,
         help_text="What you have, with what open checkouts hold.",
     )
     active = forms.BooleanField(label="Offered in the store", required=False)
@@ -106,6 +116,20 @@ class OfferForm(forms.Form):
         """A cleaned amount as money."""
         amount = self.cleaned_data[name]
         return None if amount is None else Money.from_decimal(amount, currency)
+
+    @property
+    def has_new_price(self) -> bool:
+        """Whether the price or the one before the sale is another than was shown."""
+        return not {"price", "list_price"}.isdisjoint(self.changed_data)
+
+    @property
+    def shown_stock(self) -> int | None:
+        """The stock that was shown; None where the request does not say."""
+        try:
+            shown: int = self.fields["stock"].clean(self.data.get(self["stock"].html_initial_name))
+        except forms.ValidationError:
+            return None
+        return shown
 
 
 class TextDecisionForm(forms.Form):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -21,6 +22,8 @@ from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, OfferChange, Product
 from marketplace.catalog.outbox import announce_products
 from marketplace.catalog.price_history import read_lows
+
+MOST_STOCK: Final = 1_000_000_000
 
 
 class InvalidOffer(Invalid):
@@ -156,30 +159,30 @@ def change_offer(
     offer_id: int,
     merchant: Organization,
     by: User,
-    price: Money,
+    price: Money | None,
     list_price: Money | None,
     stock: int,
     active: bool,
+    shown_stock: int | None = None,
     reason: str = "",
 ) -> Offer:
     """Set an offer's price, stock and switch by hand; leaves a row that says who and why.
 
-    A dated sale ends with it. `stock` is what the merchant has, items in open checkouts included; those stay reserved.
+    A new price ends a dated sale; None leaves all prices as they are. `stock` is what the merchant has, items in open
+    checkouts included; those stay reserved. Where `shown_stock` tells what `stock` is a correction of, the offer's
+    moves by the difference, since some may have been sold meanwhile.
 
     Raises NotFound when the offer is not this merchant's, InvalidOffer for impossible values.
     """
     offer = Offer.objects.select_for_update(of=("self",)).filter(pk=offer_id, merchant=merchant).first()
     if offer is None:
         raise NotFound("There is no such offer.")
-    if price.micros <= 0 or price.currency != offer.currency:
-        raise InvalidOffer(f"A price is above zero and in {offer.currency}.")
-    if list_price is not None and list_price.micros <= price.micros:
-        raise InvalidOffer("The list price is above the price.", hint="Leave it empty when there is no sale.")
     if stock < 0:
         raise InvalidOffer("Stock is not below zero.")
-    offer.price_micros = price.micros
-    offer.list_price_micros = list_price.micros if list_price else None
-    offer.regular_micros = offer.sale_micros = offer.sale_from = offer.sale_to = None
+    if price is not None:
+        _set_price(offer, price, list_price)
+    if shown_stock is not None:
+        stock = min(max(0, offer.on_hand + stock - shown_stock), MOST_STOCK)
     offer.on_hand, offer.active, offer.updated_at = stock, active, now()
     offer.save()
     OfferChange.objects.create(
@@ -188,3 +191,13 @@ def change_offer(
     )  # fmt: skip
     announce_products([offer.variant.product_id])
     return offer
+
+
+def _set_price(offer: Offer, price: Money, list_price: Money | None) -> None:
+    if price.micros <= 0 or price.currency != offer.currency:
+        raise InvalidOffer(f"A price is above zero and in {offer.currency}.")
+    if list_price is not None and list_price.micros <= price.micros:
+        raise InvalidOffer("The list price is above the price.", hint="Leave it empty when there is no sale.")
+    offer.price_micros = price.micros
+    offer.list_price_micros = list_price.micros if list_price else None
+    offer.regular_micros = offer.sale_micros = offer.sale_from = offer.sale_to = None

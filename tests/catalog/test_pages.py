@@ -1,6 +1,8 @@
 """The merchant's workspace and the shopper's pages, and who is kept out."""
 
 import io
+import re
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -8,8 +10,11 @@ from django.urls import reverse
 from PIL import Image
 
 from agentstore.identity.services import add_member, create_organization
+from agentstore.kit.clock import now
 from marketplace.catalog.feeds import run_import
-from marketplace.catalog.models import FeedImport
+from marketplace.catalog.forms import OfferForm
+from marketplace.catalog.models import FeedImport, Offer
+from marketplace.catalog.stock import buy_reserved, reserve_stock
 from tests.catalog.conftest import FEED
 
 
@@ -125,6 +130,65 @@ def test_changing_an_offer(client, mia, shop, offer):
     refused = client.post(door, {"price": "750", "list_price": "700", "stock": "4"})
     assert refused.status_code == 422
     assert "above the price" in refused.content.decode()
+
+
+def opened(client, door):
+    """What a browser would send of the form as it is shown."""
+    fields = re.findall(r"<input[^>]*>", client.get(door).content.decode())
+    pairs = [(re.search(r'name="([^"]*)"', field), re.search(r'value="([^"]*)"', field)) for field in fields]
+    sent = {name[1]: value[1] if value else "" for name, value in pairs if name}
+    return {
+        name: value for name, value in sent.items() if name.removeprefix("initial-") in OfferForm.base_fields
+    }
+
+
+def test_a_form_that_was_open_while_the_last_item_sold_does_not_put_it_back(client, mia, shop, offer):
+    client.force_login(mia)
+    chair = offer("chair")
+    door = address("offer", shop.slug, chair.pk)
+    form = opened(client, door)
+    assert form["stock"] == "1"
+    reserve_stock(offer_id=chair.pk, quantity=1, holder="sam", until=now())
+    buy_reserved(holder="sam")
+    assert client.post(door, form | {"price": "99", "active": "on"}).status_code == 302
+    assert (offer("chair").on_hand, offer("chair").price.minor) == (0, 9_900)
+    assert client.post(door, form | {"stock": "4", "active": "on"}).status_code == 302
+    assert offer("chair").on_hand == 3, "three more than were shown came in"
+    assert client.post(door, form | {"stock": "0", "active": "on"}).status_code == 302
+    assert (
+        client.post(door, form | {"stock": "0", "active": "on", "initial-stock": "1000000000"}).status_code
+        == 302
+    )
+    assert offer("chair").on_hand == 0
+    for _ in range(3):
+        client.post(door, form | {"stock": "1000000000", "active": "on", "initial-stock": "0"})
+    assert offer("chair").on_hand == 1_000_000_000
+
+
+def test_a_refused_form_still_knows_what_it_showed(client, mia, shop, offer):
+    client.force_login(mia)
+    door = address("offer", shop.slug, offer("chair").pk)
+    refused = client.post(door, opened(client, door) | {"price": "much", "stock": "7"}).content.decode()
+    assert re.search(r'name="initial-stock" value="1"', refused)
+
+
+def test_correcting_the_stock_keeps_a_dated_sale(client, mia, shop, offer):
+    hour = timedelta(hours=1)
+    Offer.objects.filter(pk=offer("cam").pk).update(
+        price_micros=700_000_000, list_price_micros=899_990_000, regular_micros=899_990_000,
+        sale_micros=700_000_000, sale_from=now() - hour, sale_to=now() + hour,
+    )  # fmt: skip
+    client.force_login(mia)
+    door = address("offer", shop.slug, offer("cam").pk)
+    form = opened(client, door) | {"active": "on"}
+    client.post(door, form | {"stock": "9"})
+    assert (offer("cam").on_hand, offer("cam").sale is not None) == (9, True)
+    # What was shown is what counts, also when the sale ended meanwhile.
+    Offer.objects.filter(pk=offer("cam").pk).update(sale_to=now() - hour / 2)
+    client.post(door, form)
+    assert (offer("cam").on_hand, offer("cam").price.minor) == (9, 89_999)
+    client.post(door, form | {"price": "650"})
+    assert (offer("cam").price.minor, offer("cam").sale) == (65_000, None)
 
 
 def test_adding_a_photograph(client, mia, shop, offer):

@@ -99,9 +99,10 @@ def offer(request: HttpRequest, slug: str, offer_id: int) -> HttpResponse:
                 offer_id=found.pk,
                 merchant=merchant,
                 by=person(request),
-                price=price,
+                price=price if form.has_new_price else None,
                 list_price=form.money("list_price", found.currency),
                 stock=form.cleaned_data["stock"],
+                shown_stock=form.shown_stock,
                 active=form.cleaned_data["active"],
                 reason=form.cleaned_data["reason"],
             )
