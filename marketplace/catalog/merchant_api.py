@@ -106,10 +106,11 @@ def _refusals(found: FeedImport, *, after: int) -> list[dict[str, Any]]:
 @require_POST
 @_endpoint
 def items(request: HttpRequest, merchant: Organization) -> JsonResponse:
-    """Whole items; the answer is the report."""
+    """Whole items; the answer is the report, of an import that waits its turn where another is under way."""
     body = _body(request)
     found = push_items(merchant=merchant, items=body["items"], dry_run=body.get("dry_run") is True)
-    return JsonResponse({"import": _report(found), "refusals": _refusals(found, after=0)})
+    report = {"import": _report(found), "refusals": _refusals(found, after=0)}
+    return JsonResponse(report, status=202 if found.is_open else 200)
 
 
 @csrf_exempt

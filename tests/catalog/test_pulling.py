@@ -4,6 +4,8 @@ import gzip
 from datetime import timedelta
 
 import pytest
+from celery import current_app
+from django.db import connection
 from django.urls import reverse
 
 from agentstore.identity.services import create_organization
@@ -104,9 +106,40 @@ def test_nothing_inside_is_ever_read(merchant, mia, servers, way):
 
 
 def test_a_worker_that_died_while_fetching_is_followed_by_another(source):
-    FeedPull.objects.create(source=source)
+    FeedPull.objects.create(source=source, started_at=now() - timedelta(minutes=16))
     assert pull(source).outcome == FeedPull.Outcome.IMPORTED
     assert [row.outcome for row in source.pulls.all()] == ["imported", "failed"]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What workers were told to do."""
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: sent.append(args[0]))
+    return sent
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [200, 503])
+def test_what_is_being_fetched_is_fetched_again_when_it_was_asked_for(sent, source, servers, status):
+    beside = []
+
+    def meanwhile(handler):
+        try:
+            pull_now(source_id=source.pk, merchant=source.merchant)
+            beside.append(pull_source(source_id=source.pk, enqueue=False))
+        finally:
+            connection.close()
+        body(FEED.encode(), status, ETag='"1"')(handler)
+
+    servers[0].answers["/feed.csv"] = meanwhile
+    pull(source)
+    assert (beside, FeedPull.objects.count(), len(servers[0].asked)) == ([None], 1, 1)
+    assert due_sources() == [source.pk]
+    assert sent == [str(source.pk)] * 3, "added, asked for, and once more when the first came to its end"
+    servers[0].answers["/feed.csv"] = body(FEED.encode(), ETag='"1"')
+    assert pull(source).outcome == FeedPull.Outcome.IMPORTED
+    assert "If-None-Match" not in servers[0].asked[-1][1], "a person asked for it"
 
 
 def test_one_feed_of_a_source_is_read_after_the_other(source):

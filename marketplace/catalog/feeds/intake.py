@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from celery import current_app
 from django.core.files.base import File
 from django.db import transaction
 
 from agentstore.identity.models import Organization, User
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid
-from marketplace.catalog.feeds.progress import ImportNotFound
+from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant
+from marketplace.catalog.feeds.turns import enqueue_import
 from marketplace.catalog.models import FeedImport, FeedImportStatusChange, FeedItemChange
 
 MOST_BYTES: Final = 1_000_000_000
@@ -26,7 +26,6 @@ _ENDINGS: Final = {
     ".jsonl": FeedImport.Format.JSONL,
     ".ndjson": FeedImport.Format.JSONL,
 }
-_TASK: Final = "marketplace.catalog.tasks.import_feed"
 
 
 class UnknownFormat(Invalid):
@@ -90,6 +89,9 @@ def start_import(
         merchant=merchant, by=by, filename=filename, format=chosen, size=source.size, dry_run=dry_run, via=via
     )
     feed_import.file.save(f"{feed_import.pk}.feed", source, save=False)
+    # Under the lock, until it can be seen: whoever comes later is also later by the clock.
+    lock_merchant(merchant.pk)
+    feed_import.created_at = feed_import.touched_at = now()
     feed_import.save()
     FeedImportStatusChange.objects.create(
         feed_import=feed_import,
@@ -98,8 +100,7 @@ def start_import(
         reason=feed_import.get_via_display().lower(),
     )
     if enqueue:
-        import_id = str(feed_import.pk)
-        transaction.on_commit(lambda: current_app.send_task(_TASK, args=[import_id]))
+        enqueue_import(feed_import.pk)
     return feed_import
 
 

@@ -7,7 +7,7 @@ while fetching loses its claim a quarter of an hour later, and the feed is fetch
 from __future__ import annotations
 
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 from uuid import UUID
 
@@ -131,20 +131,25 @@ def _locked(source_id: UUID, merchant: Organization) -> FeedSource:
 
 @transaction.atomic
 def _claim(source_id: UUID) -> tuple[FeedSource, FeedPull] | None:
+    at = now()
     source = FeedSource.objects.select_for_update().filter(pk=source_id, active=True).first()
-    if source is None or source.due_at > now():
+    if source is None or source.due_at > at:
         return None
-    source.due_at = now() + _CLAIM
+    running = FeedPull.objects.filter(source=source, outcome=FeedPull.Outcome.RUNNING)
+    # It stays due: whoever fetches it sees at the end that it was asked for meanwhile.
+    if running.filter(started_at__gt=at - _CLAIM).exists():
+        return None
+    source.due_at = at + _CLAIM
     source.save(update_fields=["due_at"])
     # Two feeds of one address at once could leave the older one's prices.
     if FeedImport.objects.filter(pulls__source=source, status__in=FeedImport.OPEN).exists():
         return None
-    FeedPull.objects.filter(source=source, outcome=FeedPull.Outcome.RUNNING).update(
-        outcome=FeedPull.Outcome.FAILED, message="The store was interrupted; it tries again.", ended_at=now()
+    running.update(
+        outcome=FeedPull.Outcome.FAILED, message="The store was interrupted; it tries again.", ended_at=at
     )
     kept = FeedPull.objects.filter(source=source).values_list("pk", flat=True)[:KEPT_PULLS]
     FeedPull.objects.filter(source=source).exclude(pk__in=list(kept)).delete()
-    return source, FeedPull.objects.create(source=source)
+    return source, FeedPull.objects.create(source=source, started_at=at)
 
 
 @transaction.atomic
@@ -166,9 +171,10 @@ def _take(pull: FeedPull, answer: Fetched, file: BinaryIO, *, enqueue: bool) -> 
             enqueue=enqueue,
         )
         pull.outcome, pull.size = FeedPull.Outcome.IMPORTED, answer.size
-        source.etag, source.last_modified = answer.etag, answer.last_modified
+        if not _asked_meanwhile(source, pull):
+            source.etag, source.last_modified = answer.etag, answer.last_modified
     source.failures = 0
-    source.due_at = pull.started_at + timedelta(hours=source.every_hours)
+    _set_due(source, pull, pull.started_at + timedelta(hours=source.every_hours))
     source.save()
     pull.ended_at = now()
     pull.save()
@@ -186,8 +192,19 @@ def _fail(pull: FeedPull, message: str) -> FeedPull | None:
         message += " It has failed too often and is paused."
     # Sooner than its next regular time at first, never later than that.
     wait = min(timedelta(hours=source.every_hours), _FIRST_RETRY * 2 ** (source.failures - 1))
-    source.due_at = now() + wait
+    _set_due(source, pull, now() + wait)
     source.save()
     pull.outcome, pull.message, pull.ended_at = FeedPull.Outcome.FAILED, message[:300], now()
     pull.save()
     return pull
+
+
+def _asked_meanwhile(source: FeedSource, pull: FeedPull) -> bool:
+    return source.due_at < pull.started_at + _CLAIM
+
+
+def _set_due(source: FeedSource, pull: FeedPull, at: datetime) -> None:
+    if _asked_meanwhile(source, pull):
+        _enqueue(source)
+    else:
+        source.due_at = at

@@ -25,6 +25,7 @@ from marketplace.catalog.feeds.items import FeedItem, read_item, readable
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
 from marketplace.catalog.feeds.refusals import RowRefused
+from marketplace.catalog.feeds.turns import enqueue_next, is_in_turn
 from marketplace.catalog.models import FeedImport, FeedItemChange, FeedRefusal
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,9 @@ BATCH: Final = 500
 BATCH_CHARACTERS: Final = 4_000_000
 STALLED: Final = timedelta(seconds=90)
 BEAT_SECONDS: Final = 20.0
+# In a row without a batch. Others wait for it, so it may not be tried for ever.
+MOST_ATTEMPTS: Final = 10
+_BROKE_OFF: Final = f"Reading it broke off {MOST_ATTEMPTS} times at one place."
 # More refusals than anybody reads; beyond them only the number is kept.
 MOST_REFUSALS: Final = 10_000
 
@@ -41,8 +45,8 @@ MOST_REFUSALS: Final = 10_000
 def run_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
     """Read a feed from where it stands to its end; gives the import with its report.
 
-    May run twice or again after a crash; beside another run of the same import it steps back. While another
-    import of the merchant is rolled back it waits (`stalled_imports` finds it). A dry run writes each batch, keeps
+    May run twice or again after a crash; beside another run of the same import it steps back. While it is not
+    its turn it stays waiting; what ends before it has it read next. A dry run writes each batch, keeps
     what came of it and takes it back. Raises ImportNotFound.
     """
     with only_one(import_id) as mine:
@@ -103,14 +107,14 @@ def _begin(import_id: UUID) -> FeedImport:
         raise ImportNotFound("There is no such import.")
     if feed_import.status == FeedImport.Status.WAITING:
         lock_merchant(feed_import.merchant_id)
-        beside = FeedImport.objects.filter(
-            merchant_id=feed_import.merchant_id, status=FeedImport.Status.UNDOING
-        )
-        if beside.exists():
+        if not is_in_turn(feed_import):
             return feed_import
         move_import(feed_import, to=FeedImport.Status.RUNNING, reason="a worker began to read")
+    elif feed_import.attempts >= MOST_ATTEMPTS:
+        return _end(feed_import, FeedImport.Status.FAILED, reason=_BROKE_OFF)
     feed_import.touched_at = now()
-    feed_import.save(update_fields=["status", "touched_at"])
+    feed_import.attempts += 1
+    feed_import.save(update_fields=["status", "touched_at", "attempts"])
     return feed_import
 
 
@@ -124,6 +128,8 @@ def _end(feed_import: FeedImport, status: str, *, reason: str) -> FeedImport:
     fresh.bytes_read = fresh.size
     fresh.error = reason if status == FeedImport.Status.FAILED else ""
     fresh.save(update_fields=["status", "ended_at", "touched_at", "bytes_read", "error"])
+    if not fresh.dry_run:
+        enqueue_next(fresh.merchant_id)
     return fresh
 
 
@@ -171,6 +177,7 @@ def _take_batch(feed_import: FeedImport, lines: Sequence[FeedLine], *, position:
     fresh.unchanged += outcome.unchanged
     fresh.refused += len(refused)
     fresh.lines_read, fresh.bytes_read, fresh.touched_at = lines[-1].line, position, now()
+    fresh.attempts = 0
     fresh.save()
     feed_import.lines_read = fresh.lines_read
     return True

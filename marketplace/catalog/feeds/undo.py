@@ -23,6 +23,7 @@ from agentstore.kit.errors import Conflict
 from marketplace.catalog.feeds.fields import plain, restore
 from marketplace.catalog.feeds.intake import KEPT_FOR
 from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
+from marketplace.catalog.feeds.turns import enqueue_next
 from marketplace.catalog.models import FeedImport, FeedItemChange, Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
 from marketplace.catalog.photo_links import set_links
@@ -113,6 +114,7 @@ def _undo_batch(import_id: UUID, *, size: int) -> bool:
         feed_import.undone_to = taken[-1].pk
     else:
         move_import(feed_import, to=FeedImport.Status.UNDONE, reason="every change was dealt with")
+        enqueue_next(feed_import.merchant_id)
     feed_import.touched_at = now()
     feed_import.save()
     return bool(taken)

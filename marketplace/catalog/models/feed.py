@@ -45,6 +45,7 @@ class FeedImport(models.Model):
     status = models.CharField(max_length=7, choices=Status.choices, default=Status.WAITING)
     lines_read = models.PositiveBigIntegerField(default=0, help_text="where a restart goes on")
     bytes_read = models.BigIntegerField(default=0, help_text="of the file as uploaded, for the progress bar")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="runs since it last came further")
     accepted = models.PositiveIntegerField(default=0, help_text="new items")
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
