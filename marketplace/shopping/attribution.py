@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q
+
 from marketplace.shopping.models import Attribution, Conversation, OrderLine, Recommendation
 
 WINDOW: Final = timedelta(days=7)
@@ -32,14 +34,23 @@ class Credit:
 
 
 def credit_line(
-    *, variant_id: int, bought_from: uuid.UUID | None, ordered_at: datetime, cards: Sequence[Card]
+    *,
+    variant_id: int,
+    bought_from: uuid.UUID | None,
+    negotiated_in: uuid.UUID | None = None,
+    ordered_at: datetime,
+    cards: Sequence[Card],
 ) -> Credit | None:
-    """The rule, pure. A line bought from a card is that card's. Any other line is the last card's that showed
-    the same variant within WINDOW before the order; None when there is none, and nobody is paid.
+    """The rule, pure. A line bought from a card is that card's; one bought at a quote is the card's of the conversation
+    that negotiated it, if it showed one. Any other line is the last card's that showed the same variant within WINDOW
+    before the order; None when there is none, and nobody is paid.
     """
     for card in cards:
         if card.id == bought_from:
             return Credit(card, Attribution.Rule.CARD)
+    for card in cards:
+        if card.conversation_id == negotiated_in and card.variant_id == variant_id:
+            return Credit(card, Attribution.Rule.QUOTE)
     recent = [
         card
         for card in cards
@@ -59,6 +70,7 @@ def attribute_lines(
         credit = credit_line(
             variant_id=line.offer.variant_id,
             bought_from=line.recommendation_id,
+            negotiated_in=line.quote.conversation_id if line.quote else None,
             ordered_at=ordered_at,
             cards=cards,
         )
@@ -79,7 +91,8 @@ def attribute_lines(
 
 
 def _cards(shopper_id: uuid.UUID, lines: Collection[OrderLine], ordered_at: datetime) -> list[Card]:
-    """The shopper's own cards of these variants, and those the lines were bought from.
+    """The shopper's own cards of these variants, those the lines were bought from, and those of the conversations that
+    negotiated their prices.
 
     A conversation deleted since has no shopper any more, but the card that a line came from still names it.
     """
@@ -92,7 +105,13 @@ def _cards(shopper_id: uuid.UUID, lines: Collection[OrderLine], ordered_at: date
         at__gte=ordered_at - WINDOW,
         at__lte=ordered_at,
     )
-    named = shown.filter(pk__in=[line.recommendation_id for line in lines if line.recommendation_id])
+    named = shown.filter(
+        Q(pk__in=[line.recommendation_id for line in lines if line.recommendation_id])
+        | Q(
+            conversation_id__in=[line.quote.conversation_id for line in lines if line.quote],
+            variant_id__in={line.offer.variant_id for line in lines},
+        )
+    )
     return [
         Card(id=r.pk, conversation_id=r.conversation_id, variant_id=r.variant_id, at=r.at)
         for r in own.union(named)

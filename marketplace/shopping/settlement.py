@@ -191,7 +191,7 @@ def settle_checkout(
     buy_reserved(holder=checkout.ref)
     use_quotes(checkout=checkout)
     lines = list(
-        OrderLine.objects.filter(order__checkout=checkout).select_related("order__merchant", "offer")
+        OrderLine.objects.filter(order__checkout=checkout).select_related("order__merchant", "offer", "quote")
     )
     for order in orders:
         order.paid_at = paid_at

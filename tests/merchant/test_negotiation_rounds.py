@@ -18,6 +18,7 @@ from marketplace.shopping.negotiation import (
     Terms,
     answer_round,
     asked_in,
+    least_quantity,
     lowest,
 )
 from tests.orders.world import usd
@@ -185,3 +186,20 @@ def test_when_a_rule_counts():
 def test_more_off_in_each_break_of_the_generated_terms():
     rule = replace(TEN_OFF, breaks=(Break(2, 150_000), Break(9, 300_000)))
     assert all(before <= later for before, later in pairwise(rule.off_for(q) for q in range(1, 12)))
+
+
+@settings(max_examples=100)
+@given(**questions, fewer=st.integers(1, 80))
+def test_whatever_is_bought_at_an_agreed_price_it_is_not_below_the_floor_for_so_many(
+    rule, price, quantity, proposed, number, fewer
+):
+    answer = ask(rule, price, quantity, proposed, number)
+    assume(answer.kind == Kind.ACCEPT)
+    agreed = paid(answer, price)
+    least = least_quantity(rule, price=price, quantity=quantity, agreed=agreed, round_number=number)
+    assert 1 <= least <= quantity
+    bought = min(quantity, max(least, fewer))
+    assert agreed >= lowest(rule, price=price, quantity=bought)
+    # And it is the fewest: one piece less would not have been accepted in that round.
+    if least > 1:
+        assert ask(rule, price, least - 1, agreed, number).kind == Kind.COUNTER

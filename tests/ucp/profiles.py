@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from marketplace.catalog.ucp.versions import APRIL
-from marketplace.shopping.ucp.negotiation import CAPABILITIES, EXTENDS, ORDER
+from marketplace.shopping.ucp.negotiation import CAPABILITIES, ORDER, extends
 from tests.web import Handler, body
 
 PATH = "/profile.json"
@@ -21,8 +21,7 @@ def document(
     declared: dict[str, Any] = {}
     for name in capabilities:
         entry: dict[str, Any] = {"version": version, "spec": spec, "schema": "https://ucp.dev/schema.json"}
-        if name in EXTENDS:
-            entry["extends"] = EXTENDS[name]
+        entry |= extends(name)
         if name == ORDER and webhook:
             entry["config"] = {"webhook_url": webhook}
         declared[name] = [entry]

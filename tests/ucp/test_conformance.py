@@ -22,8 +22,10 @@ from django.db import connection
 from agentstore.kit.clock import now
 from marketplace.catalog.search import search_catalog
 from marketplace.catalog.ucp.versions import APRIL, AUGUST
-from marketplace.shopping.models import UcpOrderEvent, UcpPlatform
+from marketplace.shopping.models import Shopper, UcpOrderEvent, UcpPlatform
 from marketplace.shopping.ucp import discovery, webhooks
+from tests.orders.bargains import agree, allow
+from tests.orders.world import list_agent, talk
 from tests.ucp.profiles import document, telling
 from tests.ucp.test_signatures import base64url, jwk
 from tests.ucp.world import ADDRESS, card
@@ -51,7 +53,16 @@ def paid_with(token: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def configuration(goods, more_goods, servers):
+def code(goods, studio, prices) -> str:
+    """What a visitor got for the headphones."""
+    allow(goods.headphones)
+    quote = agree(talk(Shopper.objects.create(), list_agent(studio), prices), goods.headphones, 9000, 2)
+    assert quote.code
+    return quote.code
+
+
+@pytest.fixture
+def configuration(goods, more_goods, servers, code):
     """What the runner has to know of the store to try all that it can."""
     outside = servers[0]
     outside.answers["/newer"] = telling(document(version="2031-01-01"))
@@ -86,9 +97,16 @@ def configuration(goods, more_goods, servers):
             "paginated_query": "mug",
         },
         "totals": {"sublines": True},
+        "discount": {
+            "valid_code": code,
+            "invalid_code": "NEG-NOBODY",
+            "case_insensitive": True,
+            "rejected_messages": True,
+        },
         "discovery": {"supported_versions": True},
         "negotiation": {
             "validates_profile_url": True,
+            "harness": True,
             "unsupported_version_profile_url": outside.url("/newer"),
             "incompatible_caps_profile_url": outside.url("/other"),
             "malformed_profile_url": outside.url("/broken"),

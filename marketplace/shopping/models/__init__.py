@@ -25,7 +25,14 @@ from marketplace.shopping.models.order_event import UcpOrderEvent, UcpOrderEvent
 from marketplace.shopping.models.quote import Negotiation, NegotiationRound, Quote
 from marketplace.shopping.models.recommendation import Recommendation
 from marketplace.shopping.models.shopper import Consent, Shopper
-from marketplace.shopping.models.ucp import UcpCart, UcpCheckout, UcpCheckoutChange, UcpPlatform, UcpReply
+from marketplace.shopping.models.ucp import (
+    UcpCart,
+    UcpCheckout,
+    UcpCheckoutChange,
+    UcpOwned,
+    UcpPlatform,
+    UcpReply,
+)
 from marketplace.shopping.models.ucp_profile import UcpProfile
 
 __all__ = [
@@ -59,6 +66,7 @@ __all__ = [
     "UcpCheckoutChange",
     "UcpOrderEvent",
     "UcpOrderEventChange",
+    "UcpOwned",
     "UcpPlatform",
     "UcpProfile",
     "UcpReply",

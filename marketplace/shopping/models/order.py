@@ -207,6 +207,7 @@ class Attribution(models.Model):
 
     class Rule(models.TextChoices):
         CARD = "card", "Bought from the agent's card"
+        QUOTE = "quote", "Bought at a price that the agent negotiated"
         SAME_VARIANT = "same_variant", "The agent recommended it within the attribution window"
 
     line = models.OneToOneField(OrderLine, on_delete=models.CASCADE, related_name="attribution")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from django.db import models
 
 from agentstore.identity.models import Organization
@@ -11,6 +13,9 @@ from agentstore.kit.money import Money
 from marketplace.catalog.models import Offer
 from marketplace.shopping.models.conversation import Conversation, Turn
 from marketplace.shopping.models.negotiation import NegotiationRule, NegotiationRuleChange
+
+# Without those that are taken for one another.
+_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
 
 class Negotiation(models.Model):
@@ -96,6 +101,12 @@ class NegotiationRound(models.Model):
         return Money(self.price_micros, self.currency)
 
 
+def new_code() -> str:
+    """About 99 random bits: whoever has a guest's code may use it."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(20))
+    return "-".join(["NEG", *(letters[place : place + 5] for place in range(0, 20, 5))])
+
+
 class Quote(models.Model):
     """A price that a merchant's rule agreed to, for the shopper of one conversation, until it expires; used once."""
 
@@ -108,6 +119,10 @@ class Quote(models.Model):
     unit_price_micros = models.BigIntegerField(help_text="of one piece")
     price_micros = models.BigIntegerField(help_text="the offer's own price of one then")
     currency = models.CharField(max_length=3)
+    code = models.CharField(
+        max_length=30, unique=True, null=True, default=new_code,
+        help_text="what the shopper hands to a platform; no agent is told",
+    )  # fmt: skip
     made_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()
     checkout = models.ForeignKey(

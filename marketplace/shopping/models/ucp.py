@@ -45,6 +45,10 @@ class UcpOwned(models.Model):
     lines = models.JSONField(default=list, help_text="id, item, offer and quantity of each line")
     buyer = models.JSONField(default=dict, blank=True)
     context = models.JSONField(default=dict, blank=True)
+    # A release from before goes on while it is replaced: it names neither `codes` nor `applied`.
+    codes = models.JSONField(
+        default=list, db_default=[], blank=True, help_text="discount codes, as they were sent"
+    )
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField()
 
@@ -80,6 +84,12 @@ class UcpCheckout(UcpOwned):
     cart = models.ForeignKey(UcpCart, on_delete=models.SET_NULL, null=True, related_name="checkouts")
     destination = models.JSONField(default=dict, blank=True, help_text="a postal address with its id")
     method_id = models.CharField(max_length=60, default="shipping")
+    applied = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="the codes that counted when the platform was last answered",
+    )
     messages = models.JSONField(default=list, blank=True, help_text="what the last attempt to pay came to")
     shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, null=True, related_name="+")
     purchase = models.OneToOneField(Checkout, on_delete=models.PROTECT, null=True, related_name="ucp")

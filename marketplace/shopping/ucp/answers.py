@@ -9,12 +9,20 @@ from typing import Any, TypeVar
 from agentstore.kit.errors import NotFound, StoreError
 from agentstore.kit.mcp import InvalidParams
 from marketplace.catalog.ucp.versions import version
-from marketplace.shopping.ucp.negotiation import CART, CHECKOUT, EXTENDS, FULFILLMENT, ORDER, is_active
+from marketplace.shopping.ucp.negotiation import (
+    CART,
+    CHECKOUT,
+    DISCOUNT,
+    FULFILLMENT,
+    ORDER,
+    extends,
+    is_active,
+)
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
-__all__ = ["CART", "CHECKOUT", "FULFILLMENT", "ORDER", "Answer", "Json"]
+__all__ = ["CART", "CHECKOUT", "DISCOUNT", "FULFILLMENT", "ORDER", "Answer", "Json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,7 @@ def ucp(*capabilities: str, status: str = "success", handlers: Json | None = Non
         "version": version(),
         "status": status,
         "capabilities": {
-            name: [{"version": version(), **({"extends": EXTENDS[name]} if name in EXTENDS else {})}]
-            for name in capabilities
-            if is_active(name)
+            name: [{"version": version(), **extends(name)}] for name in capabilities if is_active(name)
         },
         **({} if handlers is None else {"payment_handlers": handlers}),
     }

@@ -9,17 +9,18 @@ from django.conf import settings
 
 from agentstore.kit.clock import now
 from marketplace.shopping.models import UcpCart
-from marketplace.shopping.ucp.answers import CART, Answer, Json, nothing_to_buy, ucp, with_found
+from marketplace.shopping.ucp.answers import CART, DISCOUNT, Answer, Json, nothing_to_buy, ucp, with_found
 from marketplace.shopping.ucp.callers import Caller
+from marketplace.shopping.ucp.discounts import discounts_object, price_owned, read_codes
 from marketplace.shopping.ucp.lines import (
     line_objects,
-    loaded,
     price_lines,
     read_lines,
     stored,
     title_warnings,
     total_objects,
 )
+from marketplace.shopping.ucp.negotiation import is_active
 from marketplace.shopping.ucp.people import read_buyer, read_context
 
 KEPT_FOR: Final = timedelta(days=7)
@@ -37,6 +38,7 @@ def create_cart(caller: Caller, request: Json) -> Answer:
         lines=stored(lines),
         buyer=read_buyer(request.get("buyer")),
         context=read_context(request.get("context")),
+        codes=read_codes(request.get("discounts")),
         expires_at=now() + KEPT_FOR,
     )
     return Answer(cart_object(cart, messages), 201)
@@ -55,8 +57,9 @@ def update_cart(caller: Caller, request: Json, cart_id: str) -> Answer:
         cart.lines = stored(lines)
         cart.buyer = read_buyer(request.get("buyer"))
         cart.context = read_context(request.get("context"))
+        cart.codes = read_codes(request.get("discounts"), before=cart.codes)
         cart.expires_at = now() + KEPT_FOR
-        cart.save(update_fields=["lines", "buyer", "context", "expires_at"])
+        cart.save(update_fields=["lines", "buyer", "context", "codes", "expires_at"])
         return Answer(cart_object(cart, messages))
 
     return with_found(CART, lambda: find_cart(caller, cart_id), replace)
@@ -81,18 +84,20 @@ def find_cart(caller: Caller, cart_id: str) -> UcpCart:
 
 def cart_object(cart: UcpCart, messages: list[Json] | None = None) -> Json:
     """The cart as UCP's object."""
-    priced = price_lines(loaded(cart.lines))
+    priced = price_owned(cart)
     found: Json = {
-        "ucp": ucp(CART),
+        "ucp": ucp(CART, DISCOUNT),
         "id": cart.id,
         "line_items": line_objects(priced),
         "currency": settings.STORE_CURRENCY,
         "totals": total_objects(priced, shipping=False),
         "expires_at": cart.expires_at.isoformat(),
     }
-    told = [*(messages or []), *priced.messages, *title_warnings(priced)]
+    told = [*(messages or []), *priced.messages, *priced.rejected, *title_warnings(priced)]
     if told:
         found["messages"] = told
+    if cart.codes and is_active(DISCOUNT):
+        found["discounts"] = discounts_object(cart.codes, priced.applied)
     if cart.buyer:
         found["buyer"] = cart.buyer
     if cart.context:

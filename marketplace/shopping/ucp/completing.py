@@ -19,14 +19,16 @@ from marketplace.shopping import paying, settlement
 from marketplace.shopping.carts import add_to_cart
 from marketplace.shopping.checkouts import Address, give_up_checkout, open_checkout
 from marketplace.shopping.models import Checkout, Shopper, UcpCheckout
+from marketplace.shopping.quotes import QuoteGone
 from marketplace.shopping.ucp import settling
 from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_message, with_found
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.delivery import complete_address, missing_parts, store_address
-from marketplace.shopping.ucp.lines import loaded, price_lines
+from marketplace.shopping.ucp.discounts import price_owned, quotes_of
+from marketplace.shopping.ucp.lines import loaded
 from marketplace.shopping.ucp.payment import handlers, read_instrument
 from marketplace.shopping.ucp.people import read_buyer
-from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, require_open
+from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, note_discounts, require_open
 from marketplace.shopping.ucp.shown import checkout_object
 
 logger = structlog.get_logger(__name__)
@@ -76,8 +78,12 @@ def claim_payment(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: J
     locked.buyer = {**locked.buyer, **buyer}
     locked.destination = complete_address(locked.destination, billing=billing, buyer=locked.buyer)
     locked.messages = []
-    priced = price_lines(loaded(locked.lines))
-    ready = priced.lines and not priced.messages and not missing_parts(locked.destination)
+    priced = price_owned(locked)
+    gone = note_discounts(locked)
+    if gone:
+        text = f"What {', '.join(sorted(gone))} took off counts no more. The total is {priced.total} now."
+        locked.messages = [error_message("total_changed", text, severity="recoverable")]
+    ready = priced.lines and not priced.messages and not gone and not missing_parts(locked.destination)
     to = UcpCheckout.Status.PAYING if ready else UcpCheckout.Status.OPEN
     settling.move(locked, to=to, reason="sent to be paid" if ready else "not ready to be paid")
     return locked
@@ -96,8 +102,12 @@ def open_purchase(checkout: UcpCheckout) -> uuid.UUID:
     lines = loaded(checkout.lines)
     for line in lines:
         add_to_cart(shopper=shopper, offer_id=line.offer, quantity=line.quantity)
-    agreed = price_lines(lines).total
-    purchase: Checkout = open_checkout(shopper=shopper, by=None, address=address, agreed_total=agreed)
+    priced = price_owned(checkout)
+    if {each.code for each in priced.applied} != set(checkout.applied):
+        raise QuoteGone("A discount counts no more.", hint="Read the checkout's new total.")
+    purchase: Checkout = open_checkout(
+        shopper=shopper, by=None, address=address, agreed_total=priced.total, quotes=quotes_of(priced)
+    )
     checkout.shopper, checkout.purchase = shopper, purchase
     checkout.save(update_fields=["shopper", "purchase"])
     return purchase.pk

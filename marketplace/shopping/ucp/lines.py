@@ -17,6 +17,7 @@ from marketplace.catalog.models import Variant
 from marketplace.catalog.offers import OfferFact, read_offer, read_offers
 from marketplace.catalog.ucp.objects import absolute
 from marketplace.shopping.carts import MOST_OF_ONE, problem_with
+from marketplace.shopping.models import Quote
 
 MOST_LINES: Final = 50
 # The texts that a line has of its product.
@@ -41,17 +42,42 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """A discount code that counts, as it was sent: its quote, its item, and what it takes off lines by their places."""
+
+    code: str
+    quote: Quote
+    title: str
+    off: tuple[tuple[int, Money], ...]
+
+    @property
+    def amount(self) -> int:
+        """All that it takes off, in minor units as it is shown."""
+        return sum(off.minor for _, off in self.off)
+
+
+@dataclass(frozen=True, slots=True)
 class Priced:
-    """Lines that can be bought now with their offers, and UCP messages about those that cannot."""
+    """Lines that can be bought now with their offers, and UCP messages about those that cannot.
+
+    `applied` are the discounts that count, `rejected` warnings about codes that do not.
+    """
 
     lines: tuple[tuple[Line, OfferFact], ...]
     messages: tuple[Json, ...]
+    applied: tuple[Applied, ...] = ()
+    rejected: tuple[Json, ...] = ()
 
     @property
     def total(self) -> Money:
         """What all of it costs."""
         micros = sum(fact.price.micros * line.quantity for line, fact in self.lines)
-        return Money(micros, settings.STORE_CURRENCY)
+        off = sum(off.micros for each in self.applied for _, off in each.off)
+        return Money(micros - off, settings.STORE_CURRENCY)
+
+    def off(self, place: int) -> int:
+        """What is taken off the line at a place, in minor units."""
+        return sum(off.minor for each in self.applied for at, off in each.off if at == place)
 
 
 def read_lines(items: Any) -> tuple[list[Line], list[Json]]:
@@ -133,10 +159,10 @@ def price_lines(lines: Sequence[Line]) -> Priced:
 
 def line_objects(priced: Priced) -> list[Json]:
     """UCP line items; the seller and the exact offer are the store's own members."""
-    return [_line_object(line, fact) for line, fact in priced.lines]
+    return [_line_object(line, fact, priced.off(place)) for place, (line, fact) in enumerate(priced.lines)]
 
 
-def _line_object(line: Line, fact: OfferFact) -> Json:
+def _line_object(line: Line, fact: OfferFact, off: int) -> Json:
     amount = (fact.price * line.quantity).minor
     item: Json = {"id": line.item, "title": fact.title, "price": fact.price.minor}
     if fact.image_url:
@@ -145,10 +171,16 @@ def _line_object(line: Line, fact: OfferFact) -> Json:
         "id": line.id,
         "item": item,
         "quantity": line.quantity,
-        "totals": [{"type": "subtotal", "amount": amount}, {"type": "total", "amount": amount}],
+        "totals": line_totals(amount, off),
         "seller": {"name": fact.merchant_name},
         "offer_id": fact.public_ids["offer"],
     }
+
+
+def line_totals(amount: int, off: int) -> list[Json]:
+    """A line's subtotal, what is taken off it, and its total, in minor units."""
+    taken = [{"type": "items_discount", "amount": -off}] if off else []
+    return [{"type": "subtotal", "amount": amount}, *taken, {"type": "total", "amount": amount - off}]
 
 
 def title_warnings(priced: Priced) -> list[Json]:
@@ -162,18 +194,25 @@ def title_warnings(priced: Priced) -> list[Json]:
 
 
 def total_objects(priced: Priced, *, shipping: bool) -> list[Json]:
-    """Subtotal, broken down by merchant; shipping, which no merchant charges for; total."""
+    """Subtotal, broken down by merchant; discounts; shipping, which no merchant charges for; total."""
     by_merchant: dict[str, int] = defaultdict(int)
     for line, fact in priced.lines:
         by_merchant[fact.merchant_name] += (fact.price * line.quantity).minor
+    return merchant_totals(by_merchant, off=sum(each.amount for each in priced.applied), shipping=shipping)
+
+
+def merchant_totals(by_merchant: Mapping[str, int], *, off: int, shipping: bool) -> list[Json]:
+    """Totals from what each merchant's goods come to, and what is taken off, in minor units."""
     # Shown amounts have to add up, so the sum is of what is shown.
-    total = sum(by_merchant.values())
+    items = sum(by_merchant.values())
     parts = [{"display_text": name, "amount": amount} for name, amount in by_merchant.items()]
+    taken = [{"type": "items_discount", "display_text": "Negotiated", "amount": -off}] if off else []
     free = [{"type": "fulfillment", "display_text": "Shipping", "amount": 0}] if shipping else []
     return [
-        {"type": "subtotal", "display_text": "Items", "amount": total, "lines": parts},
+        {"type": "subtotal", "display_text": "Items", "amount": items, "lines": parts},
+        *taken,
         *free,
-        {"type": "total", "amount": total},
+        {"type": "total", "amount": items - off},
     ]
 
 

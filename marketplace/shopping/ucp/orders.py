@@ -12,7 +12,7 @@ from agentstore.kit.money import Money
 from marketplace.shopping.models import Order, OrderDispute, Refund, UcpCheckout
 from marketplace.shopping.ucp.answers import ORDER, Answer, Json, ucp, with_found
 from marketplace.shopping.ucp.callers import Caller
-from marketplace.shopping.ucp.shown import order_line, permalink
+from marketplace.shopping.ucp.shown import order_line, order_totals, permalink
 
 _ADJUSTMENT = {Refund.Status.DONE: "completed", Refund.Status.FAILED: "failed"}
 # As the shopper asked for it: one that is won for the store came to nothing.
@@ -56,7 +56,6 @@ def _whole() -> QuerySet[Order]:
 def order_object(order: Order, *, private: bool) -> Json:
     """The order as UCP's object. `private` also tells whom and where it goes to."""
     returned = _returned(order)
-    total = order.total.minor
     return {
         "ucp": ucp(ORDER),
         "id": str(order.pk),
@@ -77,11 +76,7 @@ def order_object(order: Order, *, private: bool) -> Json:
             }
             for line in order.lines.all()
         ],
-        "totals": [
-            {"type": "subtotal", "display_text": "Items", "amount": total},
-            {"type": "fulfillment", "display_text": "Shipping", "amount": 0},
-            {"type": "total", "amount": total},
-        ],
+        "totals": order_totals(order),
         "fulfillment": {"expectations": [_expectation(order, private=private)], "events": []},
         "adjustments": [
             *(_adjustment(refund) for refund in order.refunds.all()),

@@ -12,8 +12,8 @@ from ucp_sdk.models.schemas.profile import BusinessSchema
 from agentstore.kit.signatures import public_jwk
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, absolute, checked
 from marketplace.catalog.ucp.versions import APRIL, AUGUST, version
-from marketplace.shopping.ucp.answers import CART, CHECKOUT, FULFILLMENT, ORDER
-from marketplace.shopping.ucp.negotiation import EXTENDS
+from marketplace.shopping.ucp.answers import CART, CHECKOUT, DISCOUNT, FULFILLMENT, ORDER
+from marketplace.shopping.ucp.negotiation import extends
 from marketplace.shopping.ucp.payment import handlers
 
 # Where the specification of each capability lies, and its schema.
@@ -23,6 +23,7 @@ _CAPABILITIES: Final = {
     CART: ("cart", "cart"),
     CHECKOUT: ("checkout", "checkout"),
     FULFILLMENT: ("fulfillment", "fulfillment"),
+    DISCOUNT: ("discount", "discount"),
     ORDER: ("order", "order"),
 }
 
@@ -63,13 +64,12 @@ def _service(transport: str, schema: str, path: str) -> dict[str, str]:
     }
 
 
-def _capability(name: str) -> dict[str, str]:
+def _capability(name: str) -> dict[str, Any]:
     page, schema = _CAPABILITIES[name]
-    extends = {"extends": EXTENDS[name]} if name in EXTENDS else {}
     spec = f"https://ucp.dev/{version()}"
     return {
         "version": version(),
         "spec": f"{spec}/specification/{page}",
         "schema": f"{spec}/schemas/shopping/{schema}.json",
-        **extends,
+        **extends(name),
     }

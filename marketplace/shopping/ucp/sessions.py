@@ -28,6 +28,7 @@ from marketplace.shopping.ucp.answers import (
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.carts import find_cart
 from marketplace.shopping.ucp.delivery import read_destination
+from marketplace.shopping.ucp.discounts import price_owned, read_codes
 from marketplace.shopping.ucp.lines import loaded, price_lines, read_lines, stored
 from marketplace.shopping.ucp.people import read_buyer, read_context
 from marketplace.shopping.ucp.shown import checkout_object
@@ -71,10 +72,12 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
         lines=stored(lines),
         buyer=(cart.buyer if cart else {}) or read_buyer(request.get("buyer")),
         context=(cart.context if cart else {}) or read_context(request.get("context")),
+        codes=read_codes(request.get("discounts"), before=cart.codes if cart else ()),
         method_id=method_id,
         destination=destination,
         expires_at=now() + KEPT_FOR,
     )
+    note_discounts(checkout)
     checkout.changes.create(to_status=checkout.status, reason="opened")
     return Answer(checkout_object(checkout, messages), 201)
 
@@ -97,9 +100,11 @@ def update_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
         locked.lines = stored(lines)
         locked.buyer = read_buyer(request.get("buyer"))
         locked.context = read_context(request.get("context"))
+        locked.codes = read_codes(request.get("discounts"), before=locked.codes)
         locked.messages = []
         locked.expires_at = now() + KEPT_FOR
         locked.save()
+        note_discounts(locked)
         if locked.status == UcpCheckout.Status.ESCALATED:
             settling.move(locked, to=UcpCheckout.Status.OPEN, reason="changed by the platform")
         return Answer(checkout_object(locked, messages))
@@ -117,6 +122,16 @@ def cancel_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
         return Answer(checkout_object(locked))
 
     return _with_own(caller, checkout_id, cancel)
+
+
+def note_discounts(checkout: UcpCheckout) -> set[str]:
+    """Keep which codes count, since the platform is being told so; those that did and do no longer."""
+    counting = {each.code for each in price_owned(checkout).applied}
+    gone = set(checkout.applied) - counting
+    if counting != set(checkout.applied):
+        checkout.applied = sorted(counting)
+        checkout.save(update_fields=["applied"])
+    return gone
 
 
 def require_open(checkout: UcpCheckout) -> UcpCheckout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 from django.conf import settings
@@ -11,9 +12,16 @@ from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
 from marketplace.catalog.ucp.objects import absolute
 from marketplace.shopping.models import Order, OrderLine, UcpCheckout
-from marketplace.shopping.ucp.answers import CHECKOUT, FULFILLMENT, ucp
+from marketplace.shopping.ucp.answers import CHECKOUT, DISCOUNT, FULFILLMENT, ucp
 from marketplace.shopping.ucp.delivery import complete_address, fulfillment_object, missing_parts
-from marketplace.shopping.ucp.lines import line_objects, loaded, price_lines, title_warnings, total_objects
+from marketplace.shopping.ucp.discounts import applied_of, discounts_object, price_owned
+from marketplace.shopping.ucp.lines import (
+    line_objects,
+    line_totals,
+    merchant_totals,
+    title_warnings,
+    total_objects,
+)
 from marketplace.shopping.ucp.negotiation import is_active
 from marketplace.shopping.ucp.payment import handlers
 from marketplace.shopping.ucp.people import claims_not_accepted
@@ -33,7 +41,7 @@ def checkout_object(checkout: UcpCheckout, messages: list[Json] | None = None) -
     bought = checkout.status == UcpCheckout.Status.COMPLETED
     content = _bought(checkout) if bought else _offered(checkout, messages or [])
     found: Json = {
-        "ucp": ucp(CHECKOUT, FULFILLMENT, handlers=handlers()),
+        "ucp": ucp(CHECKOUT, FULFILLMENT, DISCOUNT, handlers=handlers()),
         "id": checkout.id,
         "currency": settings.STORE_CURRENCY,
         "links": [{"type": "privacy_policy", "url": absolute("/privacy/"), "title": "Privacy"}],
@@ -54,14 +62,16 @@ def checkout_object(checkout: UcpCheckout, messages: list[Json] | None = None) -
 
 
 def _offered(checkout: UcpCheckout, messages: list[Json]) -> Json:
-    priced = price_lines(loaded(checkout.lines))
-    told = [*messages, *priced.messages, *title_warnings(priced)]
+    priced = price_owned(checkout)
+    told = [*messages, *priced.messages, *priced.rejected, *title_warnings(priced)]
     told += [*claims_not_accepted(checkout.context), *checkout.messages]
     found: Json = {
         "line_items": line_objects(priced),
         "totals": total_objects(priced, shipping=True),
         "status": _STATUS.get(UcpCheckout.Status(checkout.status), "incomplete"),
     }
+    if checkout.codes and is_active(DISCOUNT):
+        found["discounts"] = discounts_object(checkout.codes, priced.applied)
     if checkout.status == UcpCheckout.Status.OPEN:
         missing = missing_parts(complete_address(checkout.destination, billing={}, buyer=checkout.buyer))
         told += [_missing(name) for name in missing]
@@ -88,21 +98,21 @@ def _bought(checkout: UcpCheckout) -> Json:
     orders = list(
         Order.objects.filter(checkout=checkout.purchase)
         .select_related("merchant")
-        .prefetch_related("lines")
+        .prefetch_related("lines__quote")
         .order_by("pk")
     )
-    lines = [_bought_line(order, line) for order in orders for line in order.lines.all()]
-    parts = [{"display_text": order.merchant.name, "amount": order.total.minor} for order in orders]
-    amount = sum(order.total.minor for order in orders)
+    lines = [(order, line) for order in orders for line in order.lines.all()]
+    applied = applied_of(checkout.codes, [line for _, line in lines], settings.STORE_CURRENCY)
+    before: Counter[str] = Counter()
+    for order in orders:
+        before[order.merchant.name] += order.total.minor + _saved(order)
     confirmations = [order_confirmation(order) for order in orders]
+    discounts = discounts_object(checkout.codes, applied)
     return {
         "status": "completed",
-        "line_items": lines,
-        "totals": [
-            {"type": "subtotal", "display_text": "Items", "amount": amount, "lines": parts},
-            {"type": "fulfillment", "display_text": "Shipping", "amount": 0},
-            {"type": "total", "amount": amount},
-        ],
+        "line_items": [_bought_line(order, line) for order, line in lines],
+        "totals": merchant_totals(before, off=sum(map(_saved, orders)), shipping=True),
+        **({"discounts": discounts} if checkout.codes and is_active(DISCOUNT) else {}),
         "order": confirmations[0],
         # One checkout of several merchants' goods is an order for each.
         "orders": confirmations,
@@ -113,14 +123,26 @@ def _bought_line(order: Order, line: OrderLine) -> Json:
     return {**order_line(order, line), "quantity": line.quantity, "seller": {"name": order.merchant.name}}
 
 
+def _saved(order: Order) -> int:
+    """What negotiation took off an order, in minor units as its lines show it."""
+    return sum(Money(line.saved_micros, order.currency).minor for line in order.lines.all())
+
+
+def order_totals(order: Order) -> list[Json]:
+    """Totals of one order."""
+    off = _saved(order)
+    return merchant_totals({order.merchant.name: order.total.minor + off}, off=off, shipping=True)
+
+
 def order_line(order: Order, line: OrderLine) -> Json:
-    """What checkouts and orders say alike of a bought line, at the price it was bought for."""
-    amount = Money(line.total_micros, order.currency).minor
-    price = Money(line.unit_price_micros, order.currency).minor
+    """What checkouts and orders say alike of a bought line: the offer's price then, and what was taken off."""
+    off = Money(line.saved_micros, order.currency).minor
+    amount = Money(line.total_micros, order.currency).minor + off
+    price = Money(line.list_price_micros or line.unit_price_micros, order.currency).minor
     return {
         "id": f"line_{line.pk}",
         "item": {"id": public_id("off", line.offer_id), "title": line.title, "price": price},
-        "totals": [{"type": "subtotal", "amount": amount}, {"type": "total", "amount": amount}],
+        "totals": line_totals(amount, off),
     }
 
 

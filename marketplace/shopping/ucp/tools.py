@@ -33,7 +33,15 @@ _LINES: Final = {
         "required": ["item", "quantity"],
     },
 }
-_CART: Final = {"line_items": _LINES, "buyer": {"type": "object"}, "context": {"type": "object"}}
+_CART: Final = {
+    "line_items": _LINES,
+    "buyer": {"type": "object"},
+    "context": {"type": "object"},
+    "discounts": {
+        "type": "object",
+        "properties": {"codes": {"type": "array", "items": {"type": "string"}}},
+    },
+}
 _CHECKOUT: Final = {
     **_CART,
     "fulfillment": {
@@ -57,6 +65,7 @@ _SIZE: Final = {
 BRIEF: Final = (
     "id", "status", "continue_url", "order", "orders", "checkout_id", "line_items.id", "line_items.item.id",
     "line_items.quantity", "line_items.status", "totals.type", "totals.amount", "adjustments.totals",
+    "discounts.applied.code", "discounts.applied.amount",
 )  # fmt: skip
 
 
