@@ -27,6 +27,7 @@ BEAT = [
     ("marketplace.catalog.tasks.fetch_waiting_photos", 20),
     ("marketplace.catalog.tasks.examine_texts", 5),
     ("marketplace.catalog.tasks.forget_imports", 3600),
+    ("marketplace.catalog.tasks.forget_prices", 86_400),
     ("marketplace.publishing.tasks.resume_submissions", 60),
     ("marketplace.publishing.tasks.renew_targets", 60),
     ("marketplace.publishing.tasks.collect_images", 3600),

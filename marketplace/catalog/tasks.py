@@ -14,6 +14,7 @@ from marketplace.catalog.feeds.runner import run_import, stalled_imports, stalle
 from marketplace.catalog.feeds.undo import roll_back_import
 from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.photo_links import fetch_photos
+from marketplace.catalog.price_history import forget_old_prices
 from marketplace.catalog.sale_turns import turn_sales
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
 from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_index
@@ -108,3 +109,9 @@ def resume_imports() -> None:
 def forget_imports() -> None:
     """Let go of feeds and changes that nobody can roll back any more."""
     forget_old_imports()
+
+
+@shared_task
+def forget_prices() -> None:
+    """Let go of earlier prices that no reduction is compared with."""
+    forget_old_prices()

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 import pytest
+import time_machine
 from django.urls import reverse
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentstore.kit.clock import now
@@ -14,7 +16,7 @@ from marketplace.catalog.feeds.pushing import push_offers
 from marketplace.catalog.measures import read_measure
 from marketplace.catalog.models import IndexOutbox, Offer, PricePoint
 from marketplace.catalog.offers import change_offer, read_offer
-from marketplace.catalog.price_history import DAYS, Asked, low_before_reduction
+from marketplace.catalog.price_history import forget_old_prices, read_lows
 from marketplace.catalog.sale_turns import turn_sales
 from marketplace.catalog.ucp import service
 
@@ -27,9 +29,24 @@ def fact_of(offer):
     return found
 
 
-def asked(*points):
-    """A history of (day, price) pairs; a price given as a string is a reduced one."""
-    return [Asked(START + timedelta(days=day), int(price), isinstance(price, str)) for day, price in points]
+def lead(offer, *points):
+    """Give an offer a history of (day, price) pairs; a price given as a string is a reduced one."""
+    PricePoint.objects.filter(offer=offer).delete()
+    PricePoint.objects.bulk_create(
+        PricePoint(
+            offer=offer,
+            at=START + timedelta(days=day),
+            price_micros=int(price),
+            list_price_micros=999 if isinstance(price, str) else None,
+        )
+        for day, price in points
+    )
+
+
+def told_of(point):
+    """The pair that `lead` takes."""
+    price = point.price_micros if point.list_price_micros is None else str(point.price_micros)
+    return (point.at - START).days, price
 
 
 @pytest.mark.parametrize(
@@ -51,23 +68,56 @@ def asked(*points):
         "lowered further", "an earlier sale counts", "over",
     ],
 )  # fmt: skip
-def test_the_low_is_that_of_the_30_days_before_the_reduction(history, low):
-    assert low_before_reduction(asked(*history)) == low
+def test_the_low_is_that_of_the_30_days_before_the_reduction(shop, offer, history, low):
+    cam = offer("cam")
+    lead(cam, *history)
+    lead(offer("wine"), (0, 1), (50, "1"))
+    assert read_lows([cam.pk]) == ({} if low is None else {cam.pk: low})
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 90), st.integers(1, 9)), min_size=1, max_size=9, unique_by=lambda p: p[0]
-    ),
-    st.integers(91, 120),
-)
-def test_the_low_is_asked_in_the_window_and_nothing_there_is_lower(points, day):
-    history = asked(*sorted(points), (day, "1"))
-    low = low_before_reduction(history)
-    begins = history[-1].at - DAYS
-    standing = [point.micros for point in history[:-1] if point.at <= begins][-1:]
-    window = standing + [point.micros for point in history[:-1] if point.at > begins]
-    assert low == min(window)
+# A reduced price now and then, as text.
+HISTORIES = st.lists(
+    st.tuples(st.integers(0, 120), st.integers(1, 9) | st.integers(1, 9).map(str)),
+    max_size=12,
+    unique_by=lambda point: point[0],
+).map(lambda points: sorted(points, key=lambda point: point[0]))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(HISTORIES, HISTORIES)
+def test_the_low_is_asked_in_the_window_and_forgetting_changes_no_low(shop, offer, history, later):
+    cam = offer("cam")
+    lead(cam, *history)
+    reduced = list(takewhile(lambda point: isinstance(point[1], str), reversed(history)))
+    earlier = history[: len(history) - len(reduced)]
+    expected = {}
+    if reduced and earlier:
+        begins = reduced[-1][0] - 30
+        standing = [int(price) for day, price in earlier if day <= begins][-1:]
+        expected[cam.pk] = min(standing + [int(price) for day, price in earlier if day > begins])
+    assert read_lows([cam.pk]) == expected
+    with time_machine.travel(START + timedelta(days=120), tick=False):
+        forget_old_prices()
+    assert read_lows([cam.pk]) == expected
+    # Neither do prices that come after it find another low.
+    kept = [told_of(point) for point in PricePoint.objects.filter(offer=cam)]
+    after = [(day + 121, price) for day, price in later]
+    lead(cam, *history, *after)
+    whole = read_lows([cam.pk])
+    lead(cam, *kept, *after)
+    assert read_lows([cam.pk]) == whole
+
+
+def test_old_prices_are_forgotten_and_that_which_stood_then_is_kept(shop, offer):
+    lead(offer("cam"), (0, 50), (10, 60), (20, 70), (60, 80))
+    lead(offer("wine"), (0, 50), (10, 60), (50, "40"), (51, "30"), (55, "20"))
+    lead(offer("head"), (0, 50))
+    with time_machine.travel(START + timedelta(days=100), tick=False):
+        assert forget_old_prices() == 4
+        assert forget_old_prices() == 0
+    left = {name: [point.price_micros for point in PricePoint.objects.filter(offer=offer(name))]
+            for name in ("cam", "wine", "head")}  # fmt: skip
+    assert left == {"cam": [80], "wine": [60, 40, 30, 20], "head": [50]}
 
 
 def test_postgresql_notes_every_price_whoever_sets_it(shop, load, offer, mia):
