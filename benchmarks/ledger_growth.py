@@ -1,4 +1,7 @@
-"""Books of millions of events, made by SQL in the order of their days, and the pages over them."""
+"""Books of millions of events, made by SQL in the order of their days, and the pages over them.
+
+What is made is what posting makes: `manage.py verify_ledger` finds nothing wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -15,34 +18,50 @@ if TYPE_CHECKING:
 DAYS = 60
 VISITS = 15
 
-# What posting would have left of so many events on one day: journal, three entries, event. The ledger's triggers check
-# all of it. The tables that only history reads (holds, status rows) are left out.
+# What posting leaves of some of a day's events: journal, three entries, event, captured hold, status row.
 _GROW = """
 WITH made AS MATERIALIZED (
-    SELECT n, at, ((lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
-           || substr(md5(n::text || at::text), 1, 3) || '8' || substr(md5(at::text || n::text), 1, 15)))::uuid AS id
+    SELECT at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
+                || substr(gen_random_uuid()::text, 16))::uuid AS id,
+           1 + n %% 200 AS merchant, 1 + n %% 50 AS studio, 'agent:a' || n %% 100 AS agent_ref
     FROM (SELECT n, %(day)s::timestamptz + n * interval '1 day' / %(count)s AS at
-          FROM generate_series(0, %(count)s - 1) AS n) AS t
+          FROM generate_series(%(first)s, %(last)s) AS n) AS t
 ), journals AS (
     INSERT INTO billing_journal
         (id, idempotency_key, kind, occurred_at, posted_at, price_version_id, memo, content_sha256)
-    SELECT id, 'grown:' || id, 'ppcv', at, at, %(prices)s, '', '' FROM made RETURNING id
+    SELECT id, 'grown:' || id, 'ppcv', at, at, %(prices)s, '', sha256(convert_to(concat(
+        E'ppcv\\n', %(prices)s, E'\\n\\n',
+        (%(merchant_refs)s::text[])[merchant], E'/merchant_receivable/USD=250000\\n',
+        E'platform/platform_revenue/USD=-75000\\n',
+        (%(studio_refs)s::text[])[studio], '/developer_pending/USD=-175000'), 'UTF8')) FROM made
 ), entries AS (
     INSERT INTO billing_entry (journal_id, leg, account_id, amount)
-    SELECT made.id, leg, CASE leg WHEN 1 THEN (%(merchants)s::bigint[])[1 + n %% 200] WHEN 2 THEN %(revenue)s
-           ELSE (%(studios)s::bigint[])[1 + n %% 50] END, amount
-    FROM made JOIN journals ON journals.id = made.id,
+    SELECT id, leg, CASE leg WHEN 1 THEN (%(merchants)s::bigint[])[merchant] WHEN 2 THEN %(revenue)s
+           ELSE (%(studios)s::bigint[])[studio] END, amount
+    FROM made,
          (VALUES (1::smallint, 250000), (2::smallint, -75000), (3::smallint, -175000)) AS legs(leg, amount)
+), holds AS (
+    INSERT INTO billing_hold (budget_id, event_id, amount_micros, placed_at, captured_at)
+    SELECT %(budget)s, id, 250000, at, at FROM made
+), changes AS (
+    INSERT INTO billing_usageeventchange (event_id, status, at, by, reason)
+    SELECT id, 'posted', at, 'posting', '' FROM made
 )
 INSERT INTO billing_usageevent (id, idempotency_key, kind, conversation_ref, merchant_ref, developer_ref, agent_ref,
     buyer_ref, line_ref, category, price_version_id, currency, base_micros, amount_micros, developer_share_micros,
     funding, status, occurred_at, recorded_at, due_at, journal_id)
-SELECT made.id, 'grown:' || made.id, 'ppcv', made.id::text, (%(merchant_refs)s::text[])[1 + n %% 200],
-    (%(studio_refs)s::text[])[1 + n %% 50], 'agent:a' || n %% 100, '', '', 'electronics',
-    %(prices)s, 'USD', 0, 250000, 175000, 'postpaid',
-    'posted', at, at, at, made.id
+SELECT id, 'grown:' || id, 'ppcv', id::text, (%(merchant_refs)s::text[])[merchant],
+    (%(studio_refs)s::text[])[studio], agent_ref, '', '', 'electronics',
+    %(prices)s, 'USD', 0, 250000, 175000, 'postpaid', 'posted', at, at, at, id
 FROM made
 """
+_GROWN = (
+    "billing_journal",
+    "billing_entry",
+    "billing_usageevent",
+    "billing_hold",
+    "billing_usageeventchange",
+)
 
 # What waits in quarantine at any time.
 _HELD = """
@@ -70,8 +89,12 @@ def grow(prices: PriceVersion, *, events: int) -> tuple[Organization, Organizati
 
     from agentstore.identity.models import Organization, User
     from agentstore.identity.services import create_organization
+    from agentstore.kit.money import Money
+    from benchmarks.bulk import loading
+    from billing import budgets
     from billing.accounts import developer_pending, merchant_receivable, open_accounts, platform_revenue
     from billing.periods import day_of, start_of
+    from billing.posting import BATCH
 
     people = [User.objects.create_user(f"{name}@example.com", name=name) for name in ("mia", "alice")]
     operator = User.objects.create_user("olivia@example.com", is_staff=True)
@@ -82,28 +105,30 @@ def grow(prices: PriceVersion, *, events: int) -> tuple[Organization, Organizati
     receivables = [merchant_receivable(ref, "USD") for ref in merchants]
     pending = [developer_pending(ref, "USD") for ref in studios]
     accounts = open_accounts([*receivables, *pending, platform_revenue("USD")])
+    budget = budgets.set_budget(
+        merchant_ref="org:grown", cap=Money(10**15, "USD"), at_cap="organic", by="benchmark"
+    )
+    given: dict[str, Any] = {
+        "prices": prices.pk,
+        "merchants": [accounts[key] for key in receivables],
+        "studios": [accounts[key] for key in pending],
+        "revenue": accounts[platform_revenue("USD")],
+        "merchant_refs": merchants,
+        "studio_refs": studios,
+        "budget": budget.pk,
+    }
     today = day_of(datetime.now(UTC))
-    for number in range(DAYS):
-        count = events * (number + 1) // DAYS - events * number // DAYS
-        if count <= 0:
-            continue
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _GROW,
-                {
-                    "day": start_of(today - timedelta(days=DAYS - number)),
-                    "count": count,
-                    "prices": prices.pk,
-                    "merchants": [accounts[key] for key in receivables],
-                    "studios": [accounts[key] for key in pending],
-                    "revenue": accounts[platform_revenue("USD")],
-                    "merchant_refs": merchants,
-                    "studio_refs": studios,
-                },
-            )
+    with loading(_GROWN), connection.cursor() as cursor:
+        for number in range(DAYS):
+            count = events * (number + 1) // DAYS - events * number // DAYS
+            day = start_of(today - timedelta(days=DAYS - number))
+            # As many transactions as posting needs: pages read an account in their order.
+            for first in range(0, count, BATCH):
+                last = min(first + BATCH, count) - 1
+                cursor.execute(_GROW, {**given, "day": day, "count": count, "first": first, "last": last})
     _surround(prices, merchant.ref, merchants, studios, held=min(20_000, events // 10))
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE billing_entry, billing_journal, billing_usageevent, billing_invoice")
+        cursor.execute("VACUUM ANALYZE billing_usageevent, billing_invoice")
     return merchant, studio, operator
 
 
