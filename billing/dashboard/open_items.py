@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Case, CharField, Count, Sum, Value, When
+from django.db.models import Case, CharField, Count, Q, Sum, Value, When
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
@@ -26,7 +26,13 @@ AGES: Final = {
     "61": "61 to 90 days overdue",
     "91": "More than 90 days overdue",
 }
-_OLDEST_FIRST: Final = ((90, "91"), (60, "61"), (30, "31"), (0, "1"))
+# Of each, the oldest first: more than so many days, and at most so many.
+_DAYS: Final[dict[str, tuple[int, int | None]]] = {
+    "91": (90, None),
+    "61": (60, 90),
+    "31": (30, 60),
+    "1": (0, 30),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,19 @@ class Receivables:
 def age_of(at: datetime) -> Case:
     """A query's expression: the key in AGES of an open invoice."""
     return Case(
-        *(When(due_at__lt=at - timedelta(days=days), then=Value(key)) for days, key in _OLDEST_FIRST),
+        *(When(due_at__lt=at - timedelta(days=more), then=Value(key)) for key, (more, _) in _DAYS.items()),
         default=Value("not_due"),
         output_field=CharField(),
     )
+
+
+def of_age(key: str, at: datetime) -> Q:
+    """Open invoices of an age, as a range of due times, which an index has."""
+    if key not in _DAYS:
+        return Q(status=Invoice.Status.OPEN) & (Q(due_at__gte=at) | Q(due_at=None))
+    more, most = _DAYS[key]
+    older = Q(status=Invoice.Status.OPEN, due_at__lt=at - timedelta(days=more))
+    return older if most is None else older & Q(due_at__gte=at - timedelta(days=most))
 
 
 def read_receivables(*, currency: str, books: dict[str, TrialLine]) -> Receivables:

@@ -6,7 +6,6 @@ import uuid
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -14,33 +13,34 @@ from django.views.decorators.http import require_GET, require_POST
 from agentstore.identity.access import require_operator
 from agentstore.kit.clock import now
 from billing import dunning, payouts
-from billing.dashboard.open_items import AGES, age_of
+from billing.dashboard.open_items import AGES, of_age
 from billing.invoice_rows import rows_of
 from billing.models import Invoice, Payout, PayoutHold
 from billing.names import names_of
-from billing.paging import PER_PAGE
+from billing.paging import newest
 
 
 @require_GET
 def invoices(request: HttpRequest) -> HttpResponse:
     """/operator/billing/invoices/: by `status`, or open ones of an `age`; the newest first."""
     require_operator(request.user)
-    rows = Invoice.objects.order_by("-pk").prefetch_related("dunning")
+    rows = Invoice.objects.prefetch_related("dunning")
     status = request.GET.get("status", "")
     if status in Invoice.Status.values:
         rows = rows.filter(status=status)
     age = request.GET.get("age", "")
     if age in AGES:
-        rows = rows.filter(status=Invoice.Status.OPEN).annotate(age=age_of(now())).filter(age=age)
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    names = names_of(invoice.owner_ref for invoice in page)
+        rows = rows.filter(of_age(age, now()))
+    page = newest(rows, cursor=request.GET.get("cursor"))
+    names = names_of(invoice.owner_ref for invoice in page.items)
     return render(
         request,
         "operator/invoices.html",
         {
-            "page": page,
+            "next_cursor": page.next_cursor,
             "rows": [
-                (row, names[row.invoice.owner_ref], list(row.invoice.dunning.all())) for row in rows_of(page)
+                (row, names[row.invoice.owner_ref], list(row.invoice.dunning.all()))
+                for row in rows_of(page.items)
             ],
             "status": status,
             "statuses": Invoice.Status.choices,
@@ -65,19 +65,19 @@ def write_off(request: HttpRequest, invoice_id: uuid.UUID) -> HttpResponse:
 def payout_list(request: HttpRequest) -> HttpResponse:
     """/operator/billing/payouts/: by `status`, the newest first, and who is on hold."""
     require_operator(request.user)
-    rows = Payout.objects.order_by("-pk")
+    rows = Payout.objects.all()
     status = request.GET.get("status", "")
     if status in Payout.Status.values:
         rows = rows.filter(status=status)
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    page = newest(rows, cursor=request.GET.get("cursor"))
     holds = list(PayoutHold.objects.filter(lifted_at=None).order_by("-placed_at"))
-    names = names_of([*(it.owner_ref for it in page), *(hold.owner_ref for hold in holds)])
+    names = names_of([*(it.owner_ref for it in page.items), *(hold.owner_ref for hold in holds)])
     return render(
         request,
         "operator/payouts.html",
         {
-            "page": page,
-            "rows": [(payout, names[payout.owner_ref]) for payout in page],
+            "next_cursor": page.next_cursor,
+            "rows": [(payout, names[payout.owner_ref]) for payout in page.items],
             "holds": [(hold, names[hold.owner_ref]) for hold in holds],
             "status": status,
             "statuses": Payout.Status.choices,

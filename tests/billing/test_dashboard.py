@@ -274,6 +274,15 @@ def test_what_is_open_by_age(client, olivia, business):
     for age, number in (("not_due", 0), ("1", 1), ("31", 2), ("61", 3), ("91", 4)):
         listed = text(client, reverse("billing:invoices") + f"?age={age}")
         assert [f"A-{other}" in listed for other in range(5)] == [other == number for other in range(5)]
+    for number in range(31):
+        Invoice.objects.create(
+            owner_ref=merchant.ref, currency="USD", status="open", net_minor=1, number=f"B-{number}",
+            due_at=now() - timedelta(days=45),
+        )  # fmt: skip
+    first = client.get(reverse("billing:invoices") + "?age=31")
+    cursor = first.context["next_cursor"]
+    second = text(client, reverse("billing:invoices") + f"?age=31&cursor={cursor}")
+    assert ["A-2" in second, "B-0" in second, "B-1<" in second, "A-1" in second] == [True, True, False, False]
     assert not Payout.objects.exists()
     assert "No payouts yet" in text(client, reverse("billing:payouts") + "?status=failed")
 
