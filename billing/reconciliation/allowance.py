@@ -1,103 +1,113 @@
-"""Whether a card would have been billed when it was shown: by price, budget, means and standing of that instant.
+"""Whether cards would have been billed when they were shown: by price, budget, means and standing of that instant.
 
-Reconstructed from what is kept of each. Says yes only where it is certain: what changed within a minute of the card
-excuses it.
+Reconstructed from what is kept of each, in one query for a page of cards. Says yes only where it is certain: what
+changed within a minute of a card excuses it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet, Sum
+from django.db import connection
 
 from billing import fees
-from billing.accounts import merchant_prepaid, merchant_receivable
-from billing.balances import balance
-from billing.models import (
-    BudgetChange,
-    DunningStep,
-    FundingChange,
-    Hold,
-    Invoice,
-    InvoiceChange,
-    MerchantFunding,
-)
 from billing.periods import Month, day_of, end_of, start_of
 from billing.pricing import fixed_terms
 from billing.reconciliation.sources import Shown
 
-_SLACK = timedelta(minutes=1)
-_SETTLED = (Invoice.Status.PAID, Invoice.Status.UNCOLLECTIBLE)
+_SLACK = "1 minute"
 
-
-def fee_that_fitted(shown: Shown) -> tuple[int, str] | None:
-    """The fee in micro-units, and its currency, that a card should have had; None where there was to be none."""
-    prices = fixed_terms(shown.price_version_id)
-    fee, currency = fees.ppcv_fee(prices, shown.category).total, prices.currency
-    if not fee or _was_suspended(shown.merchant_ref, shown.at):
-        return None
-    if not _fitted_the_caps(shown.merchant_ref, currency, shown.at, fee):
-        return None
-    return (fee, currency) if _had_the_means(shown.merchant_ref, currency, shown.at, fee) else None
-
-
-def _was_suspended(owner_ref: str, at: datetime) -> bool:
-    """Whether an invoice that stopped its fees was open then; a payment that a bank took back opens one again."""
-    steps = DunningStep.objects.filter(
-        step=DunningStep.Step.SUSPENDED, invoice__owner_ref=owner_ref, at__lte=at + _SLACK
+# An invoice that stopped its owner's fees was open then; a payment that a bank took back opens one again.
+_SUSPENDED = """
+EXISTS (
+    SELECT FROM billing_dunningstep s JOIN billing_invoice i ON i.id = s.invoice_id
+    LEFT JOIN LATERAL (
+        SELECT status, at FROM billing_invoicechange
+        WHERE invoice_id = i.id AND at <= c.at + %(slack)s::interval ORDER BY at DESC, id DESC LIMIT 1
+    ) last ON true
+    WHERE i.owner_ref = c.merchant AND s.step = 'suspended' AND s.at <= c.at + %(slack)s::interval
+      AND (last.at IS NULL OR last.status NOT IN ('paid', 'uncollectible') OR last.at > c.at - %(slack)s::interval)
+)
+"""
+# What holds counted at the instant, or may have; `{which}` of them.
+_HELD = """
+(
+    SELECT coalesce(sum(h.amount_micros), 0) FROM billing_hold h
+    JOIN billing_merchantbudget b ON b.id = h.budget_id JOIN billing_usageevent e ON e.id = h.event_id
+    WHERE b.merchant_ref = c.merchant AND b.currency = c.currency AND h.placed_at <= c.at + %(slack)s::interval
+      AND (h.released_at IS NULL OR h.released_at > c.at - %(slack)s::interval) AND {which}
+)
+"""
+_OF_MONTH = _HELD.format(which="b.period = c.month")
+_OF_DAY = _HELD.format(which="e.occurred_at >= c.since AND e.occurred_at < c.until")
+_OPEN = _HELD.format(which="(h.captured_at IS NULL OR h.captured_at > c.at - %(slack)s::interval)")
+# The account's balance, debit positive: the greater of before and after what was posted around the instant.
+_OWED = """
+(
+    SELECT greatest(
+        coalesce(sum(e.amount) FILTER (WHERE j.posted_at <= c.at - %(slack)s::interval), 0), coalesce(sum(e.amount), 0)
     )
-    for invoice_id in steps.values_list("invoice", flat=True):
-        changes = InvoiceChange.objects.filter(invoice=invoice_id, at__lte=at + _SLACK)
-        last = changes.order_by("-at", "-pk").first()
-        if last is None or last.status not in _SETTLED or last.at > at - _SLACK:
-            return True
-    return False
+    FROM billing_account a JOIN billing_entry e ON e.account_id = a.id JOIN billing_journal j ON j.id = e.journal_id
+    WHERE a.owner_ref = c.merchant AND a.currency = c.currency AND a.kind = '{kind}'
+      AND j.posted_at <= c.at + %(slack)s::interval
+)
+"""
+_FITTED = f"""
+SELECT c.number FROM unnest(
+    %(number)s::int[], %(merchant)s::text[], %(currency)s::text[], %(at)s::timestamptz[], %(fee)s::bigint[],
+    %(month)s::text[], %(since)s::timestamptz[], %(until)s::timestamptz[]
+) AS c(number, merchant, currency, at, fee, month, since, until)
+JOIN LATERAL (
+    SELECT h.cap_micros, h.day_cap_micros, h.at FROM billing_budgetchange h
+    JOIN billing_merchantbudget b ON b.id = h.budget_id
+    WHERE b.merchant_ref = c.merchant AND b.currency = c.currency AND h.at <= c.at + %(slack)s::interval
+    ORDER BY h.at DESC, h.id DESC LIMIT 1
+) cap ON cap.at <= c.at - %(slack)s::interval
+LEFT JOIN LATERAL (
+    SELECT h.mode, h.credit_limit_micros, h.at FROM billing_fundingchange h
+    JOIN billing_merchantfunding f ON f.id = h.funding_id
+    WHERE f.merchant_ref = c.merchant AND f.currency = c.currency AND h.at <= c.at + %(slack)s::interval
+    ORDER BY h.at DESC, h.id DESC LIMIT 1
+) means ON true
+WHERE NOT {_SUSPENDED}
+  AND {_OF_MONTH} + c.fee <= cap.cap_micros
+  AND (cap.day_cap_micros IS NULL OR {_OF_DAY} + c.fee <= cap.day_cap_micros)
+  AND CASE
+      WHEN means.at IS NULL THEN true
+      WHEN means.at > c.at - %(slack)s::interval THEN false
+      WHEN means.mode = 'prepaid' THEN -{_OWED.format(kind="merchant_prepaid")} - {_OPEN} >= c.fee
+      WHEN means.credit_limit_micros IS NULL THEN true
+      ELSE means.credit_limit_micros - {_OWED.format(kind="merchant_receivable")} - {_OPEN} >= c.fee
+  END
+"""  # noqa: S608 (only the constants above are put in)
 
 
-def _fitted_the_caps(merchant_ref: str, currency: str, at: datetime, fee: int) -> bool:
-    changes = BudgetChange.objects.filter(
-        budget__merchant_ref=merchant_ref, budget__currency=currency, at__lte=at + _SLACK
-    )
-    caps = changes.order_by("-at", "-pk").first()
-    if caps is None or caps.at > at - _SLACK:
-        return False
-    held = Hold.objects.filter(budget__merchant_ref=merchant_ref, budget__currency=currency)
-    month, day = str(Month.of(at)), day_of(at)
-    spent = _sum(_standing(held.filter(budget__period=month), at))
-    today = held.filter(event__occurred_at__gte=start_of(day), event__occurred_at__lt=end_of(day))
-    return spent + fee <= caps.cap_micros and (
-        caps.day_cap_micros is None or _sum(_standing(today, at)) + fee <= caps.day_cap_micros
-    )
+def fees_that_fitted(cards: Sequence[Shown]) -> list[tuple[int, str] | None]:
+    """For each card the fee in micro-units that it should have had, and its currency; None where none was due."""
+    priced = [_fee_of(card) for card in cards]
+    asked = [(number, card, *priced[number]) for number, card in enumerate(cards) if priced[number][0]]
+    if not asked:
+        return [None] * len(cards)
+    days = [day_of(card.at) for _, card, _, _ in asked]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FITTED,
+            {
+                "slack": _SLACK,
+                "number": [number for number, _, _, _ in asked],
+                "merchant": [card.merchant_ref for _, card, _, _ in asked],
+                "currency": [currency for _, _, _, currency in asked],
+                "at": [card.at for _, card, _, _ in asked],
+                "fee": [fee for _, _, fee, _ in asked],
+                "month": [str(Month.of(card.at)) for _, card, _, _ in asked],
+                "since": [start_of(day) for day in days],
+                "until": [end_of(day) for day in days],
+            },
+        )
+        fitted = {number for (number,) in cursor.fetchall()}
+    return [fee if number in fitted else None for number, fee in enumerate(priced)]
 
 
-def _standing(holds: QuerySet[Hold], at: datetime) -> QuerySet[Hold]:
-    """Those of a set of holds that counted at an instant, or may have."""
-    kept = Q(released_at=None) | Q(released_at__gt=at - _SLACK)
-    return holds.filter(kept, placed_at__lte=at + _SLACK)
-
-
-def _sum(holds: QuerySet[Hold]) -> int:
-    return int(holds.aggregate(total=Sum("amount_micros"))["total"] or 0)
-
-
-def _had_the_means(merchant_ref: str, currency: str, at: datetime, fee: int) -> bool:
-    changes = FundingChange.objects.filter(
-        funding__merchant_ref=merchant_ref, funding__currency=currency, at__lte=at + _SLACK
-    )
-    means = changes.order_by("-at", "-pk").first()
-    if means is None:
-        return True
-    if means.at > at - _SLACK:
-        return False
-    held = Hold.objects.filter(budget__merchant_ref=merchant_ref, budget__currency=currency)
-    open_ones = _standing(held.filter(Q(captured_at=None) | Q(captured_at__gt=at - _SLACK)), at)
-    if means.mode == MerchantFunding.Mode.PREPAID:
-        account = merchant_prepaid(merchant_ref, currency)
-        left = min(-balance(account, at=at - _SLACK).micros, -balance(account, at=at + _SLACK).micros)
-    elif means.credit_limit_micros is None:
-        return True
-    else:
-        account = merchant_receivable(merchant_ref, currency)
-        owed = max(balance(account, at=at - _SLACK).micros, balance(account, at=at + _SLACK).micros)
-        left = means.credit_limit_micros - owed
-    return left - _sum(open_ones) >= fee
+def _fee_of(card: Shown) -> tuple[int, str]:
+    prices = fixed_terms(card.price_version_id)
+    return fees.ppcv_fee(prices, card.category).total, prices.currency

@@ -8,7 +8,7 @@ from datetime import date
 from billing.metering import ppcv_key
 from billing.models import UsageEvent
 from billing.periods import end_of, start_of
-from billing.reconciliation.allowance import fee_that_fitted
+from billing.reconciliation.allowance import fees_that_fitted
 from billing.reconciliation.findings import Difference, Findings
 from billing.reconciliation.sources import Shown, Sold, UsageSource, usage_sources
 
@@ -70,9 +70,11 @@ def _check_shown(cards: Sequence[Shown], findings: Findings) -> None:
     findings.compared += len(cards)
     keys = {ppcv_key(card.conversation_ref, card.merchant_ref): card for card in cards}
     metered = UsageEvent.objects.filter(idempotency_key__in=keys).values_list("idempotency_key", flat=True)
-    for key in sorted(keys.keys() - set(metered)):
-        card = keys[key]
-        fee = fee_that_fitted(card) if card.earning or card.labelled else None
+    bare = {key: keys[key] for key in sorted(keys.keys() - set(metered))}
+    asked = [key for key, card in bare.items() if card.earning or card.labelled]
+    fitted = dict(zip(asked, fees_that_fitted([bare[key] for key in asked]), strict=True))
+    for key, card in bare.items():
+        fee = fitted.get(key)
         if fee is None and not card.labelled:
             continue
         detail = "it is labelled as paid for" if card.labelled else "budget and means had allowed one"

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agentstore.identity.services import add_member
 from billing import budgets, funding, metering, review
@@ -139,6 +141,34 @@ def test_what_the_means_or_the_standing_did_not_allow_is_in_order(
     noon.shift(120)
     show(talk(shopper, scout, prices), headphones)
     assert len(problems()) == 2
+
+
+def test_a_page_of_cards_costs_as_many_queries_as_one(budget, card, shopper, scout, prices, headphones):
+    day = day_of(datetime.now(UTC))
+    assert len(check_conversations(day).lines) == 1, "prices are remembered from here on"
+    with CaptureQueriesContext(connection) as of_one:
+        check_conversations(day)
+    for _ in range(5):
+        show(talk(shopper, scout, prices), headphones)
+    with CaptureQueriesContext(connection) as of_six:
+        assert len(check_conversations(day).lines) == 6
+    assert len(of_six) == len(of_one)
+
+
+def test_what_a_day_allowed_is_asked_too(
+    budget, card, merchant, shopper, scout, studio, prices, headphones, noon
+):
+    noon.shift(120)
+    budgets.set_budget(
+        merchant_ref=merchant.ref, cap=usd("9"), day_cap=usd("0.20"), at_cap="organic", by="mia"
+    )
+    noon.shift(120)
+    fits = show(talk(shopper, scout, prices), headphones)
+    assert problems() == [("no_fee", key) for key in sorted([key_of(card), key_of(fits)])]
+    meter(fits, studio, prices)
+    noon.shift(120)
+    show(talk(shopper, scout, prices), headphones)
+    assert problems() == [("no_fee", key_of(card))], "15 of 20 cents are taken"
 
 
 def test_a_developers_own_people_earn_nothing(budget, card, sam, studio, alice):
