@@ -4,6 +4,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from agentstore.kit.forwarded import tell_of_untrusted_proxies
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
 
-application = get_asgi_application()
+application = tell_of_untrusted_proxies(get_asgi_application())

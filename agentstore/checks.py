@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from django.conf import settings
@@ -51,6 +52,47 @@ def live_mode_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def proxies_are_named(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Who is believed about a caller's address: limits and sessions go by it (uvicorn's FORWARDED_ALLOW_IPS)."""
+    named = settings.FORWARDED_ALLOW_IPS
+    if named is None:
+        if not settings.BEHIND_PROXY or not settings.LIVE:
+            return []
+        return [
+            Warning(
+                "The store is behind a proxy, and nobody says which: only one on this machine is believed.",
+                hint="Set FORWARDED_ALLOW_IPS to its addresses, or all its callers count as one.",
+                id="agentstore.W002",
+            )
+        ]
+    if "*" in named:
+        return [
+            Warning(
+                "Everybody is believed about the address that a call is from.",
+                hint="Set FORWARDED_ALLOW_IPS to the addresses of your proxies.",
+                id="agentstore.W003",
+            )
+        ]
+    return [
+        Error(
+            f"FORWARDED_ALLOW_IPS has {entry!r} in it, which is no address and no network: it is not believed.",
+            hint="Write addresses such as 10.0.0.5 or networks such as 10.0.0.0/24, with commas between.",
+            id="agentstore.E007",
+        )
+        for entry in named
+        if not _is_network(entry)
+    ]
+
+
+def _is_network(entry: str) -> bool:
+    try:
+        ipaddress.ip_network(entry.strip())
+    except ValueError:
+        return False
+    return True
 
 
 @register()
