@@ -43,10 +43,11 @@ def ensure_category(names: Sequence[str]) -> Category | None:
 
 
 def ensure_categories(paths: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], Category | None]:
-    """The same for many paths: one query where all are known."""
+    """The same for many paths: one query where all are known. New ones are made in one order: no two deadlock."""
     slugs = {path: slug_of(path) for path in set(paths)}
     known = Category.objects.in_bulk(set(slugs.values()), field_name="slug")
-    return {path: known.get(slug) or ensure_category(path) for path, slug in slugs.items()}
+    ordered = sorted(slugs, key=lambda path: [slugify(name) for name in path])
+    return {path: known.get(slugs[path]) or ensure_category(path) for path in ordered}
 
 
 def find_slugs(values: Collection[str]) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def test_a_batch_ends_by_its_characters_too(merchant, load):
     with CaptureQueriesContext(connection) as asked:
         assert load(merchant, feed, filename="f.jsonl").accepted == 80
     batches = [query for query in asked.captured_queries if "pg_advisory_xact_lock" in query["sql"]]
-    assert len(batches) == 4, "begun, and 9.6 million characters in batches of four"
+    assert len(batches) == 5, "taken in, begun, and 9.6 million characters in batches of four"
 
 
 @pytest.mark.parametrize("pad", ["x", " "])

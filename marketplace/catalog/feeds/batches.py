@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
+from psycopg.errors import ProgramLimitExceeded
 
 from agentstore.identity.models import Organization
 from agentstore.kit.clock import now
 from marketplace.catalog.categories import ensure_categories
 from marketplace.catalog.drafting.standing import standing_drafts
 from marketplace.catalog.feeds.fields import Diff, set_values
+from marketplace.catalog.feeds.groups import find_crowded
 from marketplace.catalog.feeds.items import FeedItem
 from marketplace.catalog.feeds.prices import PRICE_COLUMNS
 from marketplace.catalog.feeds.refusals import RowRefused
@@ -62,12 +64,16 @@ class Outcome:
 def write_batch(*, merchant: Organization, items: Sequence[tuple[int, FeedItem]]) -> Outcome:
     """Make the catalogue say what the items say; item ids are distinct, the transaction is the caller's.
 
-    A batch that PostgreSQL refuses is written again item by item, so that a bad item takes no other with it.
+    A batch that PostgreSQL refuses is written again item by item, so that a bad item takes no other with it. Raises
+    OperationalError for the database's own trouble, deadlocks among it, which is no item's fault.
     """
     try:
         with transaction.atomic():
             return _write(merchant, items)
     except DatabaseError as broken:
+        # psycopg counts what is too large for an index among the database's troubles.
+        if isinstance(broken, OperationalError) and not isinstance(broken.__cause__, ProgramLimitExceeded):
+            raise
         if len(items) == 1:
             line, item = items[0]
             message = str(broken).splitlines()[0][:200] if str(broken) else "The database refused it."
@@ -79,16 +85,20 @@ def write_batch(*, merchant: Organization, items: Sequence[tuple[int, FeedItem]]
 
 
 def _write(merchant: Organization, items: Sequence[tuple[int, FeedItem]]) -> Outcome:
-    wanted = [item for _, item in items]
     variants = {
         variant.item_id: variant
-        for variant in Variant.objects.filter(owner=merchant, item_id__in=[item.item_id for item in wanted])
+        for variant in Variant.objects.filter(owner=merchant, item_id__in=[item.item_id for _, item in items])
     }
+    crowded = find_crowded(merchant, items, variants)
+    outcome = Outcome(
+        refused=[(line, item, crowded[item.item_id]) for line, item in items if item.item_id in crowded]
+    )
+    items = [(line, item) for line, item in items if item.item_id not in crowded]
+    wanted = [item for _, item in items]
     diffs: dict[str, Diff] = defaultdict(Diff)
     products = _write_products(merchant, wanted, diffs)
     written = _write_variants(merchant, wanted, products, variants, diffs)
     _write_offers(merchant, wanted, {item_id: v.pk for item_id, v in written.all.items()}, diffs)
-    outcome = Outcome()
     stale: set[int] = set()
     for line, item in items:
         is_new = item.item_id in written.new
