@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, cast
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import StoreError
@@ -24,6 +25,8 @@ _SIDE_BY_SIDE: Final = 8
 _CLAIM: Final = timedelta(minutes=10)
 _FIRST_RETRY: Final = timedelta(minutes=5)
 _MOST_ATTEMPTS: Final = 5
+# How long one that failed is left alone, however often a feed names it meanwhile.
+_REST: Final = timedelta(days=1)
 _NEVER_ENDED: Final = "Fetching it never came to an end."
 
 Got = BinaryIO | StoreError
@@ -34,22 +37,24 @@ log = structlog.get_logger(__name__)
 def set_links(wanted: Mapping[int, Sequence[str]]) -> dict[int, tuple[list[str], list[str]]]:
     """Give products, by id, the photographs at these addresses, in this order, and no other fetched ones.
 
-    Gives what changed: addresses before and after, by product id. Photographs uploaded by hand stay.
+    Gives what changed: addresses before and after, by product id. Photographs uploaded by hand stay. What failed a
+    day ago or longer is tried again.
     """
-    links: dict[int, dict[str, PhotoLink]] = {product_id: {} for product_id in wanted}
-    for link in PhotoLink.objects.filter(product__in=list(wanted)).order_by("position", "id"):
-        links[link.product_id][link.url] = link
+    after = {product_id: list(dict.fromkeys(urls))[:MOST_PHOTOS] for product_id, urls in wanted.items()}
+    links = _links_of(PhotoLink.objects.filter(product__in=list(after)))
+    _try_again(links)
+    differing = [product_id for product_id, urls in after.items() if list(links.get(product_id, {})) != urls]
+    # Read again under lock: one that is being fetched may have got its photograph meanwhile.
+    links = _links_of(PhotoLink.objects.select_for_update().filter(product__in=differing).order_by("pk"))
     changed = {}
     new: list[PhotoLink] = []
     moved: list[PhotoLink] = []
     gone: list[PhotoLink] = []
-    for product_id, addresses in wanted.items():
-        have, after = links[product_id], list(dict.fromkeys(addresses))[:MOST_PHOTOS]
-        if list(have) == after:
-            continue
-        changed[product_id] = (list(have), after)
-        gone += [link for url, link in have.items() if url not in after]
-        for position, url in enumerate(after):
+    for product_id in differing:
+        have, urls = links.get(product_id, {}), after[product_id]
+        changed[product_id] = (list(have), urls)
+        gone += [link for url, link in have.items() if url not in urls]
+        for position, url in enumerate(urls):
             if url not in have:
                 new.append(PhotoLink(product_id=product_id, url=url, position=position))
             elif have[url].position != position:
@@ -65,6 +70,30 @@ def set_links(wanted: Mapping[int, Sequence[str]]) -> dict[int, tuple[list[str],
         [Media(pk=link.media_id, position=link.position) for link in moved if link.media_id], ["position"]
     )
     return changed
+
+
+def _links_of(links: QuerySet[PhotoLink]) -> dict[int, dict[str, PhotoLink]]:
+    """Links in their order, by product id and address."""
+    found: dict[int, dict[str, PhotoLink]] = {}
+    for link in sorted(links, key=lambda link: (link.position, link.pk)):
+        found.setdefault(link.product_id, {})[link.url] = link
+    return found
+
+
+def _try_again(links: Mapping[int, Mapping[str, PhotoLink]]) -> None:
+    failed = [
+        link.pk
+        for mine in links.values()
+        for link in mine.values()
+        if link.status == PhotoLink.Status.FAILED and link.due_at < now() - _REST
+    ]
+    if not failed:
+        return
+    fresh = {"status": PhotoLink.Status.WAITING, "message": "", "due_at": now()}
+    rested = PhotoLink.objects.filter(pk__in=failed, status=PhotoLink.Status.FAILED)
+    # What may have killed its process gets one attempt, alone.
+    rested.filter(message=_NEVER_ENDED).update(attempts=_MOST_ATTEMPTS - 1, **fresh)
+    rested.update(attempts=0, **fresh)
 
 
 def fetch_photos() -> int:

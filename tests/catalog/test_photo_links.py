@@ -1,9 +1,11 @@
 """Photographs that feeds name by address: fetched, checked and served by the store."""
 
 import io
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from PIL import Image, ImageOps
 
 from agentstore.kit.clock import now
@@ -11,6 +13,7 @@ from marketplace.catalog.feeds import roll_back_import, start_roll_back
 from marketplace.catalog.media import attach_photo, photo_url
 from marketplace.catalog.models import Media, PhotoLink, Product
 from marketplace.catalog.photo_links import fetch_photos
+from tests.conversations.world import until
 from tests.web import body, lead_to
 
 HEADER = "id,title,price,availability,image_link,additional_image_link\n"
@@ -190,3 +193,46 @@ def test_a_worker_that_died_leaves_its_photographs_to_the_next(names, servers):
     assert fetch_photos() == 1
     assert links(mug) == [("done", "")]
     assert mug.media.count() == 1
+
+
+def test_what_failed_is_tried_again_by_a_feed_of_another_day(names, servers):
+    servers[0].answers["/a.jpg"] = body(b"no picture")
+    mug = names("/a.jpg")
+    names("/a.jpg")
+    assert (links(mug)[0][0], len(servers[0].asked)) == ("failed", 1)
+    servers[0].answers["/a.jpg"] = body(picture())
+    PhotoLink.objects.update(due_at=now() - timedelta(hours=25))
+    names("/a.jpg")
+    assert links(mug) == [("done", "")]
+
+
+def test_what_never_came_to_an_end_gets_one_attempt_a_day(names, servers):
+    servers[0].answers["/a.jpg"] = body(b"no picture")
+    mug = names("/a.jpg")
+    PhotoLink.objects.update(message="Fetching it never came to an end.", due_at=now() - timedelta(hours=25))
+    names("/a.jpg")
+    assert (mug.photo_links.get().attempts, links(mug)[0][0]) == (5, "failed")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_photograph_that_comes_while_its_link_goes_goes_too(merchant, load):
+    url = "https://shop.example/a.jpg"
+    load(merchant, HEADER + f"mug,Mug,8 USD,in_stock,{url},\n")
+
+    def drop():
+        try:
+            load(merchant, HEADER + "mug,Mug,8 USD,in_stock,,\n")
+        finally:
+            connection.close()
+
+    dropping = threading.Thread(target=drop)
+    with transaction.atomic(), connection.cursor() as cursor:
+        link = PhotoLink.objects.select_for_update().get()
+        dropping.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        until(lambda: cursor.execute(waiting).fetchone())
+        link.media = attach_photo(product=link.product, source=io.BytesIO(picture()))
+        link.status = PhotoLink.Status.DONE
+        link.save()
+    dropping.join()
+    assert (PhotoLink.objects.count(), Media.objects.count()) == (0, 0)
