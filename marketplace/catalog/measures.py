@@ -12,7 +12,7 @@ from typing import Final
 
 from agentstore.kit.money import Money, half_even
 
-_TEXT: Final = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)\s*([a-zA-Z]+)")
+_TEXT: Final = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]+)")
 # By kind of measure: each unit in the smallest of its kind.
 _KINDS: Final[tuple[dict[str, Decimal], ...]] = tuple(
     {unit: Decimal(size) for unit, size in kind.items()}
@@ -28,6 +28,8 @@ _KINDS: Final[tuple[dict[str, Decimal], ...]] = tuple(
     )
 )  # fmt: skip
 _DEFAULT_BASE: Final = {"mg": "100 g", "g": "100 g", "ml": "100 ml", "cl": "1 l", "cm": "1 m"}
+# How many times one may be the other: a price per so much more than is sold would be beyond all numbers.
+_MOST_APART: Final = Decimal(1_000_000)
 _PLACES: Final = Decimal("0.000001")
 
 
@@ -52,7 +54,7 @@ class Measure:
 
 
 def read_measure(text: str, base: str = "") -> Measure | None:
-    """`750 ml` per `1 l`; without a base, per a usual one. None for what is no pair of one kind."""
+    """`750 ml` per `1 l`; without a base, per a usual one. None for what is no pair of one kind and of like size."""
     held = _parsed(text)
     if held is None:
         return None
@@ -62,7 +64,8 @@ def read_measure(text: str, base: str = "") -> Measure | None:
     for kind in _KINDS:
         if held[1] in kind and compared[1] in kind:
             amount = (held[0] * kind[held[1]] / kind[compared[1]]).quantize(_PLACES)
-            return Measure(amount, compared[0], compared[1]) if amount > 0 else None
+            alike = amount > 0 and 1 / _MOST_APART <= compared[0] / amount <= _MOST_APART
+            return Measure(amount, compared[0], compared[1]) if alike else None
     return None
 
 

@@ -64,6 +64,13 @@ def test_any_text_is_an_item_or_a_refusal(cells):
         ({"title": "half \ud83d a smile"}, "unreadable_text"),
         ({"gtin": "4006381333932"}, "gtin_wrong"),
         ({"gtin": "12"}, "gtin_unreadable"),
+        ({"gtin": "٤٠٠٦٣٨١٣٣٣٩٣١"}, "gtin_unreadable"),
+        ({"price": "१२.99 USD"}, "price_unreadable"),
+        ({"unit_pricing_measure": "٧ ml"}, "unit_pricing_measure_unreadable"),
+        (
+            {"unit_pricing_measure": "0.000001 g", "unit_pricing_base_measure": "9999999 g"},
+            "unit_pricing_measure_unreadable",
+        ),
         ({"ships_to": "Germany"}, "country_unknown"),
         ({"title": "caf\ufffd"}, "unreadable_text"),
         ({"title": "x" * 301}, "title_too_long"),

@@ -14,7 +14,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from marketplace.catalog.feeds.pushing import push_offers
 from marketplace.catalog.measures import read_measure
-from marketplace.catalog.models import IndexOutbox, Offer, PricePoint
+from marketplace.catalog.models import IndexOutbox, Offer, PricePoint, Variant
 from marketplace.catalog.offers import change_offer, read_offer
 from marketplace.catalog.price_history import forget_old_prices, read_lows
 from marketplace.catalog.sale_turns import turn_sales
@@ -214,7 +214,16 @@ def test_what_a_unit_costs(measure, base, per, cents):
 
 
 @pytest.mark.parametrize(
-    ("measure", "base"), [("750", ""), ("0 ml", ""), ("750 ml", "1 kg"), ("1 cup", ""), ("x", "")]
+    ("measure", "base"),
+    [
+        ("750", ""),
+        ("0 ml", ""),
+        ("750 ml", "1 kg"),
+        ("1 cup", ""),
+        ("x", ""),
+        ("1 g", "1001 kg"),
+        ("10 kg", "1 mg"),
+    ],
 )
 def test_what_is_no_measure(measure, base):
     assert read_measure(measure, base) is None
@@ -232,3 +241,17 @@ def test_a_unit_price_is_on_the_page_and_in_the_protocol(client, merchant, load,
     assert (told["amount"], told["currency"]) == (1_600, "USD")
     assert told["measure"] == {"value": 75, "scale": 2, "unit": "l", "display_text": "0.75 l"}
     assert told["reference"]["unit"] == "l"
+
+
+def test_a_unit_price_beyond_numbers_takes_no_other_product_along(merchant, load, index):
+    """Rows of this kind were once taken."""
+    load(
+        merchant,
+        "id,title,price,availability\noil,Olive Oil,10.00 USD,in_stock\nwax,Olive Wax,1 USD,in_stock\n",
+    )
+    absurd = {"measure": Decimal("0.000001"), "measure_base": Decimal(9_999_999), "measure_unit": "g"}
+    Variant.objects.filter(item_id="oil").update(**absurd)
+    index()
+    found = service.search({"query": "olive"})["products"]
+    assert {one["title"] for one in found} == {"Olive Oil", "Olive Wax"}
+    assert not any("unit_price" in variant for one in found for variant in one["variants"])

@@ -15,7 +15,7 @@ from marketplace.catalog.feeds.prices import Prices, read_instant, read_prices
 from marketplace.catalog.feeds.refusals import RowRefused, too_long
 from marketplace.catalog.measures import Measure, read_measure
 
-_DIGITS: Final = re.compile(r"\d{8}|\d{12,14}")
+_DIGITS: Final = re.compile(r"[0-9]{8}|[0-9]{12,14}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 # Control characters, what stands for bytes that are no UTF-8, and halves of characters, which JSON can spell.
 _UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
@@ -159,7 +159,7 @@ def _measure(cells: Mapping[str, str]) -> Measure | None:
     if found is None:
         raise RowRefused(
             "unit_pricing_measure_unreadable",
-            f"{text!r:.40} per {base!r:.40} is not of the form “750 ml” per “1 l”.",
+            f"{text!r:.40} per {base!r:.40} is not of the form “750 ml” per “1 l”, or a million times apart.",
         )
     return found
 

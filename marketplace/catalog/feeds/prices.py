@@ -13,7 +13,7 @@ from agentstore.kit.money import Money, exponent
 from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.sales import Sale
 
-_PRICE: Final = re.compile(r"(?:([A-Za-z]{3})\s*)?(\d{1,8}(?:\.\d{1,6})?)(?:\s*([A-Za-z]{3}))?")
+_PRICE: Final = re.compile(r"(?:([A-Za-z]{3})\s*)?([0-9]{1,8}(?:\.[0-9]{1,6})?)(?:\s*([A-Za-z]{3}))?")
 PRICE_COLUMNS: Final = (
     "price_micros", "list_price_micros", "regular_micros", "sale_micros", "sale_from", "sale_to",
 )  # fmt: skip

@@ -11,11 +11,14 @@ from pydantic import BaseModel
 
 from agentstore.kit.money import Money
 from marketplace.catalog.hostile.marks import UNMARKED, said_of
+from marketplace.catalog.measures import Measure
 from marketplace.catalog.products import OfferView, ProductView, VariantView
 from marketplace.catalog.ucp.versions import version
 
 SEARCH: Final = "dev.ucp.shopping.catalog.search"
 LOOKUP: Final = "dev.ucp.shopping.catalog.lookup"
+# What every reader of JSON takes exactly (RFC 8259, section 6).
+_LARGEST: Final = 2**53 - 1
 
 
 def envelope(capability: str, *, status: str = "success") -> dict[str, Any]:
@@ -124,13 +127,8 @@ def variant_object(
         found["list_price"] = price(best.list_price)
     if best.low:
         found["metadata"]["lowest_price_30_days"] = price(best.low)
-    if best.unit_price and variant.measure:
-        measure = variant.measure
-        found["unit_price"] = {
-            **price(best.unit_price),
-            "measure": _scaled(measure.amount, measure.unit),
-            "reference": _scaled(measure.base, measure.unit),
-        }
+    if best.unit_price and variant.measure and (unit_price := _unit_price(best.unit_price, variant.measure)):
+        found["unit_price"] = unit_price
     if variant.sku:
         found["sku"] = variant.sku
     if variant.gtin:
@@ -140,6 +138,14 @@ def variant_object(
     if inputs:
         found["inputs"] = inputs
     return found
+
+
+def _unit_price(amount: Money, measure: Measure) -> dict[str, Any] | None:
+    """None where a number is too large for the protocol: one product may not fail a whole answer."""
+    held, base = _scaled(measure.amount, measure.unit), _scaled(measure.base, measure.unit)
+    if max(amount.minor, held["value"], base["value"]) > _LARGEST:
+        return None
+    return {**price(amount), "measure": held, "reference": base}
 
 
 def _scaled(amount: Decimal, unit: str) -> dict[str, Any]:
