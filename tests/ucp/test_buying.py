@@ -15,7 +15,7 @@ from agentstore.kit.clock import now
 from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.models import Offer, Product
 from marketplace.shopping import paying
-from marketplace.shopping.checkouts import give_up_checkout
+from marketplace.shopping.checkouts import CartChanged, give_up_checkout
 from marketplace.shopping.models import Checkout, Order, UcpCheckout
 from marketplace.shopping.ucp import completing, settling
 from marketplace.shopping.ucp.sessions import SessionClosed
@@ -248,6 +248,27 @@ def test_a_price_that_changes_is_the_price_that_is_paid(platform, goods, process
     assert platform.rest("GET", f"checkout-sessions/{checkout['id']}")["totals"][-1]["amount"] == 4000
     done = platform.rest("POST", f"checkout-sessions/{checkout['id']}/complete", card())
     assert done["totals"][-1]["amount"] == 4000
+
+
+def test_a_price_that_rose_unseen_is_told_before_it_is_paid(platform, goods, processor):
+    path = f"checkout-sessions/{platform.checkout(variant(goods.kettle))['id']}"
+    Offer.objects.filter(pk=goods.kettle.pk).update(price_micros=40_000_000)
+    risen = platform.rest("POST", f"{path}/complete", card())
+    UcpCheckoutModel.model_validate(risen)
+    assert (risen["status"], risen["totals"][-1]["amount"]) == ("ready_for_complete", 4000)
+    assert [told["code"] for told in risen["messages"]] == ["total_changed"]
+    assert "$40.00" in risen["messages"][0]["content"]
+    assert not Checkout.objects.exists()
+    # It rises once more between the claim and the purchase.
+    claimed = completing.claim_payment(UcpCheckout.objects.get(), billing={}, buyer={})
+    assert claimed.status == "paying"
+    Offer.objects.filter(pk=goods.kettle.pk).update(price_micros=41_000_000)
+    with pytest.raises(CartChanged):
+        completing.open_purchase(claimed)
+    settling.move(claimed, to="open", reason="test")
+    Offer.objects.filter(pk=goods.kettle.pk).update(price_micros=30_000_000)
+    done = platform.rest("POST", f"{path}/complete", card())
+    assert (done["status"], done["totals"][-1]["amount"]) == ("completed", 3000)
 
 
 def test_a_cart_is_replaced_bought_from_once_and_given_up(platform, goods):

@@ -91,6 +91,7 @@ class UcpCheckout(UcpOwned):
         help_text="the codes that counted when the platform was last answered",
     )
     messages = models.JSONField(default=list, blank=True, help_text="what the last attempt to pay came to")
+    told_minor = models.BigIntegerField(null=True, help_text="the total that the platform was last told")
     shopper = models.ForeignKey(Shopper, on_delete=models.PROTECT, null=True, related_name="+")
     purchase = models.OneToOneField(Checkout, on_delete=models.PROTECT, null=True, related_name="ucp")
     paying_since = models.DateTimeField(null=True, blank=True)

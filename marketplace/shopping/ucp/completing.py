@@ -17,7 +17,7 @@ from agentstore.kit.errors import StoreError
 from billing.processor.errors import ProcessorUnavailable
 from marketplace.shopping import paying, settlement
 from marketplace.shopping.carts import add_to_cart
-from marketplace.shopping.checkouts import Address, give_up_checkout, open_checkout
+from marketplace.shopping.checkouts import Address, CartChanged, give_up_checkout, open_checkout
 from marketplace.shopping.models import Checkout, Shopper, UcpCheckout
 from marketplace.shopping.quotes import QuoteGone
 from marketplace.shopping.ucp import settling
@@ -25,17 +25,17 @@ from marketplace.shopping.ucp.answers import CHECKOUT, Answer, Json, error_messa
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.delivery import complete_address, missing_parts, store_address
 from marketplace.shopping.ucp.discounts import price_owned, quotes_of
-from marketplace.shopping.ucp.lines import loaded
+from marketplace.shopping.ucp.lines import Priced, loaded, total_objects
 from marketplace.shopping.ucp.payment import handlers, read_instrument
 from marketplace.shopping.ucp.people import read_buyer
-from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, note_discounts, require_open
+from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, note_discounts, require_open, tell
 from marketplace.shopping.ucp.shown import checkout_object
 
 logger = structlog.get_logger(__name__)
 
 
 def complete_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
-    """Buy what the checkout holds, at what it costs now.
+    """Buy what the checkout holds, at what it costs now, unless that is more than the platform was told.
 
     Whatever the buyer can mend, a declined card among it, is an answer: the checkout with messages. Raises
     SessionClosed, PaymentRefused, ProcessorUnavailable.
@@ -49,11 +49,11 @@ def complete_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer
 
 def _complete(checkout: UcpCheckout, request: Json) -> Answer:
     if not handlers():
-        return Answer(checkout_object(_hand_over(checkout)))
+        return tell(_hand_over(checkout))
     token, billing = read_instrument(request.get("payment"))
     claimed = claim_payment(checkout, billing=billing, buyer=read_buyer(request.get("buyer")))
     if claimed.status != UcpCheckout.Status.PAYING:
-        return Answer(checkout_object(claimed))
+        return tell(claimed)
     try:
         purchase = open_purchase(claimed)
     except SessionClosed:
@@ -80,13 +80,22 @@ def claim_payment(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: J
     locked.messages = []
     priced = price_owned(locked)
     gone = note_discounts(locked)
-    if gone:
-        text = f"What {', '.join(sorted(gone))} took off counts no more. The total is {priced.total} now."
+    rose = has_risen(locked, priced)
+    if gone or rose:
+        why = f"What {', '.join(sorted(gone))} took off counts no more." if gone else "Prices have risen."
+        text = f"{why} The total is {priced.total} now."
         locked.messages = [error_message("total_changed", text, severity="recoverable")]
-    ready = priced.lines and not priced.messages and not gone and not missing_parts(locked.destination)
+    changed = gone or rose or priced.messages
+    ready = priced.lines and not changed and not missing_parts(locked.destination)
     to = UcpCheckout.Status.PAYING if ready else UcpCheckout.Status.OPEN
     settling.move(locked, to=to, reason="sent to be paid" if ready else "not ready to be paid")
     return locked
+
+
+def has_risen(checkout: UcpCheckout, priced: Priced) -> bool:
+    """Whether the platform was told less."""
+    total = total_objects(priced, shipping=True)[-1]["amount"]
+    return checkout.told_minor is not None and total > checkout.told_minor
 
 
 @transaction.atomic
@@ -105,6 +114,8 @@ def open_purchase(checkout: UcpCheckout) -> uuid.UUID:
     priced = price_owned(checkout)
     if {each.code for each in priced.applied} != set(checkout.applied):
         raise QuoteGone("A discount counts no more.", hint="Read the checkout's new total.")
+    if has_risen(checkout, priced):
+        raise CartChanged("Prices have just risen.", hint="Read the checkout's new total.")
     purchase: Checkout = open_checkout(
         shopper=shopper, by=None, address=address, agreed_total=priced.total, quotes=quotes_of(priced)
     )
@@ -140,7 +151,7 @@ def _reopen(attempt: UcpCheckout, told: Json) -> Answer:
     locked.messages = [told]
     locked.purchase = None
     settling.move(locked, to=UcpCheckout.Status.OPEN, reason=f"not paid: {told['code']}")
-    return Answer(checkout_object(locked))
+    return tell(locked)
 
 
 @transaction.atomic
@@ -149,7 +160,7 @@ def _escalate(attempt: UcpCheckout, code: str, text: str) -> Answer:
     locked = _lock(attempt)
     if not _is_claimed(locked, attempt):
         return Answer(checkout_object(locked, [error_message(code, text, severity="recoverable")]))
-    return Answer(checkout_object(_to_buyer(locked, code, text)))
+    return tell(_to_buyer(locked, code, text))
 
 
 @transaction.atomic

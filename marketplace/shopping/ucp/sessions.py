@@ -59,7 +59,7 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
         type(cart).objects.select_for_update().get(pk=cart.pk)
         same = cart.checkouts.filter(status__in=_CHANGEABLE, expires_at__gt=now()).first()
         if same is not None:
-            return Answer(checkout_object(same))
+            return tell(same)
     lines, messages = (loaded(cart.lines), []) if cart else read_lines(request.get("line_items"))
     priced = price_lines(lines)
     if not priced.lines:
@@ -79,14 +79,12 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
     )
     note_discounts(checkout)
     checkout.changes.create(to_status=checkout.status, reason="opened")
-    return Answer(checkout_object(checkout, messages), 201)
+    return tell(checkout, messages, status=201)
 
 
 def get_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
     """The checkout as it stands, at prices of now while it is open."""
-    return _with_own(
-        caller, checkout_id, lambda checkout: Answer(checkout_object(settling.refresh(checkout)))
-    )
+    return _with_own(caller, checkout_id, lambda checkout: tell(settling.refresh(checkout)))
 
 
 @transaction.atomic
@@ -107,7 +105,7 @@ def update_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
         note_discounts(locked)
         if locked.status == UcpCheckout.Status.ESCALATED:
             settling.move(locked, to=UcpCheckout.Status.OPEN, reason="changed by the platform")
-        return Answer(checkout_object(locked, messages))
+        return tell(locked, messages)
 
     return _with_own(caller, checkout_id, replace)
 
@@ -122,6 +120,16 @@ def cancel_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
         return Answer(checkout_object(locked))
 
     return _with_own(caller, checkout_id, cancel)
+
+
+def tell(checkout: UcpCheckout, messages: list[Json] | None = None, *, status: int = 200) -> Answer:
+    """The checkout as an answer. What it comes to is kept, since no more than that is charged without a word."""
+    shown = checkout_object(checkout, messages)
+    total = shown["totals"][-1]["amount"]
+    if checkout.status in _CHANGEABLE and checkout.told_minor != total:
+        checkout.told_minor = total
+        checkout.save(update_fields=["told_minor"])
+    return Answer(shown, status)
 
 
 def note_discounts(checkout: UcpCheckout) -> set[str]:
