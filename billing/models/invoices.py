@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.lookups import LessThan
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -156,17 +157,11 @@ class InvoiceTax(models.Model):
         return Money.from_minor(self.amount_minor, self.invoice.currency)
 
 
-class InvoiceChange(models.Model):
+class InvoiceChange(Change):
     """An invoice's status changed, or a reminder went out: who, when, why."""
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=16, choices=Invoice.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.invoice_id} {self.status}"

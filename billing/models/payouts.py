@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -132,17 +133,11 @@ class Payout(models.Model):
         return Money.from_minor(self.amount_minor, self.currency)
 
 
-class PayoutChange(models.Model):
+class PayoutChange(Change):
     """A payout's status changed: who, when, why."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=10, choices=Payout.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.payout_id} {self.status}"

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from django.db import models
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import new_id
@@ -107,17 +108,12 @@ class PriceRule(models.Model):
         return f"{self.kind} for {self.category or 'all'}"
 
 
-class PriceVersionChange(models.Model):
+class PriceVersionChange(Change):
     """A price version's status changed: who, when, why."""
 
     version = models.ForeignKey(PriceVersion, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=12, choices=PriceVersion.Status.choices)
-    at = models.DateTimeField(default=now)
     by = models.CharField(max_length=64, help_text="user:<uuid> or the service's name")
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.version_id} {self.status}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -102,17 +103,11 @@ class Reconciliation(models.Model):
         return sum(int(count.get("compared", 0)) for count in self.counts.values())
 
 
-class ReconciliationChange(models.Model):
+class ReconciliationChange(Change):
     """A day's status changed: who, when, why."""
 
     reconciliation = models.ForeignKey(Reconciliation, on_delete=models.CASCADE, related_name="changes")
     status = models.CharField(max_length=12, choices=Reconciliation.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.reconciliation_id} {self.status}"
@@ -177,17 +172,11 @@ class Incident(models.Model):
         return f"{self.get_kind_display()}, {self.day:%Y-%m-%d}"
 
 
-class IncidentChange(models.Model):
+class IncidentChange(Change):
     """An incident was opened, resolved or opened again: who, when, why."""
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=8, choices=Incident.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.incident_id} {self.status}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -44,17 +45,11 @@ class Repayment(models.Model):
         return Money.from_minor(self.amount_minor, self.invoice.currency)
 
 
-class RepaymentChange(models.Model):
+class RepaymentChange(Change):
     """A repayment's status changed: who, when, why."""
 
     repayment = models.ForeignKey(Repayment, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=8, choices=Repayment.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.repayment_id} {self.status}"

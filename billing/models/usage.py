@@ -6,6 +6,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from billing.models.ledger import Journal
@@ -64,19 +65,13 @@ class BudgetDay(models.Model):
         return f"{self.budget_id} {self.day:%Y-%m-%d}"
 
 
-class BudgetChange(models.Model):
+class BudgetChange(Change):
     """A merchant's cap or its behaviour at the cap changed: who, when, to what."""
 
     budget = models.ForeignKey(MerchantBudget, on_delete=models.PROTECT, related_name="changes")
     cap_micros = models.BigIntegerField()
     day_cap_micros = models.BigIntegerField(null=True, blank=True)
     at_cap = models.CharField(max_length=8, choices=MerchantBudget.AtCap.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.budget_id} to {self.cap_micros}"
@@ -178,7 +173,7 @@ class UsageEvent(models.Model):
         return self.amount_micros - self.developer_share_micros
 
 
-class UsageEventChange(models.Model):
+class UsageEventChange(Change):
     """A usage event's status changed: who, when, why."""
 
     # That the event exists is checked once per statement, and it can't be deleted: a trigger of migration 0015.
@@ -186,12 +181,8 @@ class UsageEventChange(models.Model):
         UsageEvent, on_delete=models.PROTECT, related_name="changes", db_constraint=False
     )
     status = models.CharField(max_length=12, choices=UsageEvent.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
 
-    class Meta:
-        ordering = ["at", "id"]
+    class Meta(Change.Meta):
         indexes = [BrinIndex(fields=["at"], autosummarize=True, name="usage_change_by_day")]
 
     def __str__(self) -> str:

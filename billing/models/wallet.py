@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from agentstore.kit.changes import Change
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -43,19 +44,13 @@ class MerchantFunding(models.Model):
         return f"{self.merchant_ref} {self.mode}"
 
 
-class FundingChange(models.Model):
+class FundingChange(Change):
     """How a merchant pays, or up to which limit, changed: who, when, why."""
 
     funding = models.ForeignKey(MerchantFunding, on_delete=models.PROTECT, related_name="changes")
     mode = models.CharField(max_length=8, choices=MerchantFunding.Mode.choices)
     credit_limit_micros = models.BigIntegerField(null=True, blank=True)
     alert_below_micros = models.BigIntegerField(default=0)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.funding_id} to {self.mode}"
@@ -103,17 +98,11 @@ class TopUp(models.Model):
         return Money(self.amount_micros, self.currency)
 
 
-class TopUpChange(models.Model):
+class TopUpChange(Change):
     """A top-up's status changed: who, when, why."""
 
     top_up = models.ForeignKey(TopUp, on_delete=models.PROTECT, related_name="changes")
     status = models.CharField(max_length=8, choices=TopUp.Status.choices)
-    at = models.DateTimeField(default=now)
-    by = models.CharField(max_length=64)
-    reason = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.top_up_id} {self.status}"

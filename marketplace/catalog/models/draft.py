@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from marketplace.catalog.models.product import Product
@@ -51,18 +51,12 @@ class DescriptionDraft(models.Model):
         return f"{self.product_id}: {self.status}"
 
 
-class DescriptionDraftChange(models.Model):
+class DescriptionDraftChange(ChangeByUser):
     """Who moved a draft to which status, and when."""
 
     draft = models.ForeignKey(DescriptionDraft, on_delete=models.CASCADE, related_name="changes")
     from_status = models.CharField(max_length=9, blank=True)
     to_status = models.CharField(max_length=9)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    reason = models.CharField(max_length=200, blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from agentstore.identity.models import Organization
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 
@@ -85,18 +86,13 @@ class FeedImport(models.Model):
         return min(99, self.bytes_read * 100 // self.size)
 
 
-class FeedImportStatusChange(models.Model):
+class FeedImportStatusChange(ChangeByUser):
     """Which status an import left, which it entered, when, who did it and why."""
 
     feed_import = models.ForeignKey(FeedImport, on_delete=models.CASCADE, related_name="status_changes")
     from_status = models.CharField(max_length=7, blank=True)
     to_status = models.CharField(max_length=7)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     reason = models.TextField(blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"

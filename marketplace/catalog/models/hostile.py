@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from marketplace.catalog.models.product import Product
 
@@ -90,18 +90,13 @@ class MarkedText(models.Model):
         return sorted(self.evidence, key=lambda hit: -hit["weight"])
 
 
-class MarkedTextChange(models.Model):
+class MarkedTextChange(ChangeByUser):
     """Which status a marked text left and which it entered, when, who did it and why; nobody is the detector."""
 
     marked_text = models.ForeignKey(MarkedText, on_delete=models.CASCADE, related_name="changes")
     from_status = models.CharField(max_length=7, blank=True)
     to_status = models.CharField(max_length=7, choices=MarkedText.Status.choices)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     reason = models.TextField(blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"

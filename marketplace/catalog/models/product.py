@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 
 from agentstore.identity.models import Organization
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from agentstore.kit.ids import public_id
 
@@ -70,18 +70,13 @@ class Product(models.Model):
         return public_id("prod", self.pk)
 
 
-class ProductStatusChange(models.Model):
+class ProductStatusChange(ChangeByUser):
     """Who withheld a product or let it back, when and why."""
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="status_changes")
     from_status = models.CharField(max_length=8)
     to_status = models.CharField(max_length=8)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     reason = models.TextField()
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from agentstore.identity.models import Organization
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from agentstore.kit.money import Money
@@ -68,18 +69,12 @@ class Checkout(models.Model):
         return Money(self.total_micros, self.currency)
 
 
-class CheckoutStatusChange(models.Model):
+class CheckoutStatusChange(ChangeByUser):
     """Who moved a checkout to which status, when and why."""
 
     checkout = models.ForeignKey(Checkout, on_delete=models.CASCADE, related_name="status_changes")
     from_status = models.CharField(max_length=9, blank=True)
     to_status = models.CharField(max_length=9)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    reason = models.CharField(max_length=200, blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"
@@ -185,18 +180,12 @@ class OrderLine(models.Model):
         )
 
 
-class OrderStatusChange(models.Model):
+class OrderStatusChange(ChangeByUser):
     """Who moved an order to which status, when and why."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="status_changes")
     from_status = models.CharField(max_length=13, blank=True)
     to_status = models.CharField(max_length=13)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    reason = models.CharField(max_length=200, blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"
@@ -259,18 +248,12 @@ class Refund(models.Model):
         return f"refund:{self.pk}"
 
 
-class RefundStatusChange(models.Model):
+class RefundStatusChange(ChangeByUser):
     """Who moved a refund to which status, when and why."""
 
     refund = models.ForeignKey(Refund, on_delete=models.CASCADE, related_name="status_changes")
     from_status = models.CharField(max_length=10, blank=True)
     to_status = models.CharField(max_length=10)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    reason = models.CharField(max_length=200, blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
 from django.db import models
 
+from agentstore.kit.changes import ChangeByUser
 from agentstore.kit.clock import now
 from marketplace.shopping.models.order import Order
 
@@ -54,18 +54,12 @@ class UcpOrderEvent(models.Model):
         return str(self.event_id)
 
 
-class UcpOrderEventChange(models.Model):
+class UcpOrderEventChange(ChangeByUser):
     """Which status an event went to, when, why and by whom."""
 
     event = models.ForeignKey(UcpOrderEvent, on_delete=models.CASCADE, related_name="changes")
     from_status = models.CharField(max_length=9)
     to_status = models.CharField(max_length=9)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    reason = models.CharField(max_length=200, blank=True)
-    at = models.DateTimeField(default=now)
-
-    class Meta:
-        ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.from_status} → {self.to_status}"
