@@ -17,12 +17,17 @@ _DEEPEST: Final = 5
 def path_names(text: str) -> list[str]:
     """`"Home & Garden > Kitchen"` → names from the root; at most five levels, empty parts left out."""
     parts = (" ".join(part.split())[:120] for part in text.split(">"))
-    return [part for part in parts if slugify(part)][:_DEEPEST]
+    return [part for part in parts if _slug(part)][:_DEEPEST]
+
+
+def _slug(name: str) -> str:
+    """In Latin letters where the name has some, else in its own script; empty for a name of signs alone."""
+    return slugify(name) or slugify(name, allow_unicode=True)
 
 
 def slug_of(names: Sequence[str]) -> str:
     """The slug of a category by its names from the root."""
-    return "-".join(slugify(name) for name in names)[:160].strip("-")
+    return "-".join(map(_slug, names))[:160].strip("-")
 
 
 def top_level_slug(names: Sequence[str]) -> str:

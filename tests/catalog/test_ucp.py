@@ -10,6 +10,8 @@ from ucp_sdk.models.schemas.profile import BusinessSchema
 from ucp_sdk.models.schemas.shopping.catalog_lookup import GetProductResponse, LookupResponse
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchResponse
 
+from marketplace.catalog.models import Offer
+from marketplace.catalog.offers import read_offers
 from marketplace.catalog.products import VariantView
 from marketplace.catalog.ucp.selection import matches, narrow
 from marketplace.shopping.ucp import rest
@@ -73,6 +75,17 @@ def test_attributes_filter_and_are_counted(indexed, call, load, index):
     assert [product["title"] for product in answer["products"]] == ["Bench"]
     assert answer["facets"]["attributes.material"] == [{"value": "Oak", "count": 1}]
     assert call("search", {"filters": {"attributes": ["oak"]}}, status=400)["code"] == "invalid_request"
+
+
+def test_a_category_in_another_script_is_one(indexed, load, index, call, client):
+    load(indexed, "id,title,price,availability,product_category\nc,Kamera,9 USD,in_stock,★ > 家電 > カメラ\n")
+    index()
+    for wanted in ("家電", "家電 > カメラ", "家電-カメラ", "カメラ"):
+        answer = call("search", {"filters": {"categories": [wanted]}})
+        assert [product["title"] for product in answer["products"]] == ["Kamera"], wanted
+    assert answer["facets"]["category"] == [{"value": "家電-カメラ", "count": 1}]
+    assert read_offers(offer_ids=[Offer.objects.latest("pk").pk]).popitem()[1].category == "家電"
+    assert "Kamera" in client.get("/catalogue/", {"category": "家電"}).content.decode()
 
 
 def test_an_id_is_written_in_one_way(indexed, call, product):

@@ -13,7 +13,7 @@ from agentstore.kit.ids import public_id
 class Category(models.Model):
     """A place in the store's tree of goods. The slug spells the whole way from the root."""
 
-    slug = models.SlugField(max_length=160, unique=True)
+    slug = models.SlugField(max_length=160, unique=True, allow_unicode=True)
     name = models.CharField(max_length=120)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
     path = models.CharField(max_length=400, help_text="names from the root, joined by “ > ”")
