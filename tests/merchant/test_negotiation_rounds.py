@@ -189,12 +189,17 @@ def test_more_off_in_each_break_of_the_generated_terms():
 
 
 @settings(max_examples=100)
-@given(**questions, fewer=st.integers(1, 80))
-def test_whatever_is_bought_at_an_agreed_price_it_is_not_below_the_floor_for_so_many(
-    rule, price, quantity, proposed, number, fewer
+@given(
+    rule=terms(), price=cents, quantity=st.integers(1, 80), number=st.integers(1, 10),
+    over=st.integers(0, 50_00), fewer=st.integers(1, 80),
+)  # fmt: skip
+def test_whatever_is_bought_at_an_agreed_price_is_not_below_the_floor_for_so_many(
+    rule, price, quantity, number, over, fewer
 ):
-    answer = ask(rule, price, quantity, proposed, number)
-    assume(answer.kind == Kind.ACCEPT)
+    number = min(number, rule.rounds)
+    asked = asked_in(rule, price=price, quantity=quantity, round_number=number)
+    answer = ask(rule, price, quantity, asked + Money.from_minor(over, "USD"), number)
+    assert answer.kind == Kind.ACCEPT
     agreed = paid(answer, price)
     least = least_quantity(rule, price=price, quantity=quantity, agreed=agreed, round_number=number)
     assert 1 <= least <= quantity

@@ -20,6 +20,7 @@ from marketplace.shopping import carts, checkouts
 from marketplace.shopping.models import Attribution, Checkout, OrderLine, Quote, Shopper
 from marketplace.shopping.quotes import QuoteGone, split_line, take_quotes
 from marketplace.shopping.refunds import issue_refund, send_refund
+from tests.conversations.world import until
 from tests.orders.bargains import agree, allow
 from tests.orders.world import HOME, account, books_balance, check_out, pay, show, talk, usd
 
@@ -190,34 +191,44 @@ def test_nothing_but_a_quote_goes_below_the_offers_price(quote, shopper, headpho
         OrderLine.objects.update(quote=None)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_many_at_once_one_wins(quote, headphones):
-    """Each has the quote in hand; the row says who has it."""
-    takers = [
-        Checkout.objects.create(
-            shopper=Shopper.objects.create(), currency="USD", total_micros=1, expires_at=now()
-        )
-        for _ in range(6)
-    ]
-    won: list[Checkout] = []
+def buyer() -> Checkout:
+    return Checkout.objects.create(
+        shopper=Shopper.objects.create(), currency="USD", total_micros=1, expires_at=now()
+    )
 
-    def take(checkout: Checkout) -> None:
+
+def somebody_waits() -> bool:
+    """Whether another connection waits for a lock of this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_checkouts_at_once_one_has_it(quote):
+    """The second one comes while the first has the quote and is not done; it waits, and is refused."""
+    first, second = buyer(), buyer()
+    refused: list[QuoteGone] = []
+
+    def take_too() -> None:
         try:
             with transaction.atomic():
-                take_quotes(checkout=checkout, quotes=[quote])
-            won.append(checkout)
-        except QuoteGone:
-            pass
+                take_quotes(checkout=second, quotes=[quote])
+        except QuoteGone as gone:
+            refused.append(gone)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=take, args=(taker,)) for taker in takers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    late = threading.Thread(target=take_too)
+    with transaction.atomic():
+        take_quotes(checkout=first, quotes=[quote])
+        late.start()
+        until(somebody_waits)
+    late.join()
     quote.refresh_from_db()
-    assert won == [quote.checkout]
+    assert (quote.checkout, len(refused)) == (first, 1)
 
 
 cents = st.integers(1, 2_000_00)
