@@ -51,7 +51,7 @@ def ensure_categories(paths: Collection[tuple[str, ...]]) -> dict[tuple[str, ...
     """The same for many paths: one query where all are known. New ones are made in one order: no two deadlock."""
     slugs = {path: slug_of(path) for path in set(paths)}
     known = Category.objects.in_bulk(set(slugs.values()), field_name="slug")
-    ordered = sorted(slugs, key=lambda path: [slugify(name) for name in path])
+    ordered = sorted(slugs, key=lambda path: [_slug(name) for name in path])
     return {path: known.get(slugs[path]) or ensure_category(path) for path in ordered}
 
 

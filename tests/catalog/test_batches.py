@@ -36,8 +36,9 @@ def test_what_is_too_large_for_an_index_is_a_bad_line(merchant, load):
     assert (counts(report), report.refusals.get().code) == ((1, 0, 0, 1), "not_storable")
 
 
-def test_new_categories_are_made_in_one_order(db):
-    ensure_categories([(f"Kind {n % 10}", f"Sort {n}") for n in range(40)])
+@pytest.mark.parametrize("names", ["abcdefghij", "абвгдежзик"])
+def test_new_categories_are_made_in_one_order(db, names):
+    ensure_categories([(names[n % 10] * 3, f"Sort {n}") for n in range(40)])
     made = Category.objects.order_by("pk").values_list("path", flat=True)
     assert list(made) == sorted(made)
 
