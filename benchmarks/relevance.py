@@ -3,10 +3,11 @@
     python -m benchmarks.relevance --data DIR [--quick] [--json]
 
 `DIR/homedepot` holds `products.jsonl` (id, title), `queries.jsonl` (id, text) and `qrels.tsv` (query, product,
-relevance 1 to 3). Unjudged products count as irrelevant. The fusion's weight is chosen on one half of the queries and
-every figure is of the other half, so that none was seen when choosing. Asked are words alone, meaning alone, the
-fusion with the weight chosen here, and the store's own search as it is (its weight is the constant in
-`marketplace/catalog/search/fusion.py`), over the whole catalogue and without the last reading of prices and stock.
+relevance 1 to 3). Unjudged products count as irrelevant. Recall is given of all that were judged, and of those judged
+relevant. The fusion's weight is chosen on one half of the queries and every figure is of the other half, so that none
+was seen when choosing. Asked are words alone, meaning alone, the fusion with the weight chosen here, and the store's
+own search as it is (its weight is the constant in `marketplace/catalog/search/fusion.py`), over the whole catalogue
+and without the last reading of prices and stock.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LEAST_JUDGEMENTS = 8
 WEIGHTS = [step / 20 for step in range(21)]
 # What is to be reached on the whole catalogue: NDCG@10 and recall@50 of the fusion first tried.
 GOALS = {"NDCG@10": 0.351, "recall@50": 0.698}
+LEAST_RELEVANCE = 2.33
+RELEVANT = f"recall@50 of relevance {LEAST_RELEVANCE} and more"
 Judgements = Mapping[str, Mapping[str, float]]
 
 
@@ -43,6 +46,12 @@ def ndcg(ranked: Sequence[str], gains: Mapping[str, float], depth: int = 10) -> 
 def recall(ranked: Sequence[str], gains: Mapping[str, float], depth: int = 50) -> float:
     """The share of the judged products that are among the first."""
     return len(set(ranked[:depth]) & gains.keys()) / len(gains)
+
+
+def recall_of_relevant(ranked: Sequence[str], gains: Mapping[str, float]) -> float | None:
+    """The same of products judged relevant, 2.33 and more of 3; None where a query has none."""
+    relevant = {item: gain for item, gain in gains.items() if gain >= LEAST_RELEVANCE}
+    return recall(ranked, relevant) if relevant else None
 
 
 def read_judgements(directory: Path) -> dict[str, dict[str, float]]:
@@ -107,8 +116,9 @@ def measure_relevance(report: Report, directory: Path, *, quick: bool) -> None:
     }
     for name, ranked in ways.items():
         goals = GOALS if name == "search as it is" and not quick else {}
-        for measure, score in (("NDCG@10", ndcg), ("recall@50", recall)):
-            mean = statistics.mean(score(ranked[query], judged[query]) for query in test)
+        for measure, score in (("NDCG@10", ndcg), ("recall@50", recall), (RELEVANT, recall_of_relevant)):
+            scores = (score(ranked[query], judged[query]) for query in test)
+            mean = statistics.mean(one for one in scores if one is not None)
             report.add(f"test half, {name}: {measure}", mean, "", "higher", goals.get(measure))
     for name in ("words", "meaning", "hybrid"):
         spent = sorted(answers[query].spent[name] for query in test)
