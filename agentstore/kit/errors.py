@@ -44,6 +44,12 @@ class Invalid(StoreError):
     status = 400
 
 
+class InvalidParams(Invalid):
+    """Arguments that get JSON-RPC's "Invalid params" instead of a result that says so."""
+
+    code = "invalid_params"
+
+
 class Unauthenticated(StoreError):
     """Nobody, or nobody we know, is calling."""
 

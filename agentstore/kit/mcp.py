@@ -39,7 +39,7 @@ from mcp_types import methods
 from mcp_types.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 
-from agentstore.kit.errors import Invalid, NotFound, StoreError
+from agentstore.kit.errors import Invalid, InvalidParams, NotFound, StoreError
 from agentstore.kit.text import require_storable
 
 log = structlog.get_logger(__name__)
@@ -52,12 +52,6 @@ class InvalidArguments(Invalid):
     """The arguments of a tool call break its schema."""
 
     code = "invalid_arguments"
-
-
-class InvalidParams(Invalid):
-    """Arguments that get JSON-RPC's "Invalid params" instead of a result that says so."""
-
-    code = "invalid_params"
 
 
 class UnknownTool(NotFound):

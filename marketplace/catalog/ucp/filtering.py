@@ -9,8 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchRequest
 
-from agentstore.kit.errors import Invalid
-from agentstore.kit.mcp import InvalidParams
+from agentstore.kit.errors import Invalid, InvalidParams
 from agentstore.kit.money import Money
 from marketplace.catalog.categories import find_slugs
 from marketplace.catalog.search import SearchFilters

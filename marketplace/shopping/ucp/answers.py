@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentstore.kit.errors import NotFound, StoreError
-from agentstore.kit.mcp import InvalidParams
+from agentstore.kit.errors import InvalidParams, NotFound, StoreError
 from marketplace.catalog.ucp.versions import version
 from marketplace.shopping.ucp.negotiation import (
     CART,
