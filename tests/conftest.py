@@ -1,8 +1,10 @@
 import pytest
+import time_machine
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from hypothesis import HealthCheck, settings
 
+from agentstore.kit.clock import now
 from tests.database import flush_filled, may_ignore_triggers
 
 # How fast a machine makes examples says nothing of the code.
@@ -16,6 +18,13 @@ pytest_plugins = [
     "tests.web",
     "tests.sandbox.drivers",
 ]
+
+
+@pytest.fixture
+def whole_minute():
+    """Calls are counted by the minute: here one has just begun."""
+    with time_machine.travel(now().replace(second=0, microsecond=0), tick=True):
+        yield
 
 
 @pytest.fixture(scope="session")

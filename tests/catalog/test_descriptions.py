@@ -284,7 +284,7 @@ def test_a_model_server_that_is_silent_or_away_falls_back(desk, model, settings)
     assert desk.draft().note == ""
 
 
-def test_a_model_is_asked_so_often_a_minute_for_one_merchant(desk, model, monkeypatch):
+def test_a_model_is_asked_so_often_a_minute_for_one_merchant(desk, model, monkeypatch, whole_minute):
     monkeypatch.setattr(drafts, "MODEL_CALLS_PER_MINUTE", 2)
     desk.draft()
     desk.draft()

@@ -164,6 +164,6 @@ def test_a_studio_s_token_pushes_nothing(call, studio, alice):
     assert call("items", {"items": [MUG]}, token=secret)[0] == 401
 
 
-def test_calls_a_minute_are_limited(call, monkeypatch):
+def test_calls_a_minute_are_limited(call, monkeypatch, whole_minute):
     monkeypatch.setattr(merchant_api, "CALLS_PER_MINUTE", 2)
     assert [call("items", {"items": [MUG]})[0] for _ in range(5)][-1] == 429

@@ -231,7 +231,7 @@ def test_the_profile_declares_both_transports(client):
     assert client.get("/ucp/mcp").status_code == 405
 
 
-def test_one_caller_cannot_take_it_all(db, client, monkeypatch):
+def test_one_caller_cannot_take_it_all(db, client, monkeypatch, whole_minute):
     cache.clear()
     monkeypatch.setattr(rest, "CALLS_PER_MINUTE", 2)
     answers = [client.post("/ucp/catalog/lookup", {}, content_type="application/json") for _ in range(4)]

@@ -238,7 +238,7 @@ def test_what_is_sold_out_is_left_out_and_told(platform, goods):
         assert none["ucp"]["status"] == "error"
         assert none["messages"][0]["code"] == "out_of_stock"
         assert "id" not in none
-    gone = platform.rest("POST", "carts", {"line_items": [{"item": {"id": "var_999"}, "quantity": 1}]})
+    gone = platform.rest("POST", "carts", {"line_items": [{"item": {"id": "var_999999999"}, "quantity": 1}]})
     assert gone["messages"][0]["code"] == "item_unavailable"
 
 

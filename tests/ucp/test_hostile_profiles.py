@@ -9,7 +9,6 @@ from datetime import timedelta
 from threading import BoundedSemaphore
 
 import pytest
-import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.cache import cache
 from django.test import Client
@@ -30,13 +29,6 @@ def stranger(goods, servers) -> Platform:
     cache.clear()
     servers[0].answers[PATH] = telling(document())
     return Platform(servers[0].url(PATH))
-
-
-@pytest.fixture
-def whole_minute():
-    """Calls are counted by the minute: here one has just begun."""
-    with time_machine.travel(now().replace(second=0, microsecond=0), tick=True):
-        yield
 
 
 def lines(goods):
