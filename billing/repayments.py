@@ -38,7 +38,7 @@ class NotOwedAgain(Conflict):
 
 
 def open_page(*, invoice_id: uuid.UUID, paid_url: str, back_url: str, by: str) -> str:
-    """The address of the page on which what is owed again is paid; empty where it just turned out to be paid.
+    """The address of the page on which what is owed again is paid; empty where somebody just has, or a bank is at it.
 
     The same page while it is open and the amount is right; another one then. Outside of a transaction. Raises
     NotOwedAgain, ProcessorUnavailable, ProcessorRefused.
@@ -63,10 +63,18 @@ def settle_started(*, invoice_id: uuid.UUID) -> Invoice:
     """Book what was paid on an invoice's page, for who can't wait for the event. As `open_page`."""
     started = _started(invoice_id)
     if started is not None and started.page_ref:
-        page = checkout.retrieve_page(page_id=started.page_ref)
-        if page.paid:
-            settle_repayment(repayment_id=started.pk, payment=retrieve_payment(payment_id=page.payment_id))
+        _settle_page(started, checkout.retrieve_page(page_id=started.page_ref))
     return Invoice.objects.get(pk=invoice_id)
+
+
+def _settle_page(started: Repayment, page: checkout.PaymentPage) -> bool:
+    """Book what was paid on a page; whether it was, or a bank that takes days is still at it."""
+    if not page.complete:
+        return False
+    payment = retrieve_payment(payment_id=page.payment_id)
+    if payment.paid:
+        settle_repayment(repayment_id=started.pk, payment=payment)
+    return payment.paid or payment.status == "processing"
 
 
 def _started(invoice_id: uuid.UUID) -> Repayment | None:
@@ -76,7 +84,7 @@ def _started(invoice_id: uuid.UUID) -> Repayment | None:
 
 
 def _page_of_started(invoice_id: uuid.UUID) -> str | None:
-    """The page that is open already; empty where that was paid, None where a new one is needed."""
+    """The page that is open already; empty where that was used, None where a new one is needed."""
     started = _started(invoice_id)
     if started is None:
         return None
@@ -90,8 +98,7 @@ def _page_of_started(invoice_id: uuid.UUID) -> str | None:
         return page.url
     if page.open:
         page = checkout.close_page(page_id=page.id)
-    if page.paid:
-        settle_repayment(repayment_id=started.pk, payment=retrieve_payment(payment_id=page.payment_id))
+    if _settle_page(started, page):
         return ""
     give_up_repayment(repayment_id=started.pk, by="repayments", reason=f"the page is {page.status}")
     return None

@@ -12,7 +12,7 @@ from billing.processor.client import client, typed_errors
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """A page as the processor has it: open for a day, complete or expired. `payment_id` once somebody has paid."""
+    """A page as the processor has it: open for a day, complete or expired. `payment_id` once it is complete."""
 
     id: str
     status: str
@@ -25,8 +25,8 @@ class PaymentPage:
         return self.status == "open"
 
     @property
-    def paid(self) -> bool:
-        """Whether it was."""
+    def complete(self) -> bool:
+        """Whether it was used. The money of some banks comes days later, or not at all: the payment says."""
         return self.status == "complete"
 
 
@@ -70,7 +70,7 @@ def retrieve_page(*, page_id: str) -> PaymentPage:
 
 
 def close_page(*, page_id: str) -> PaymentPage:
-    """Let nobody pay on it any more; one on which somebody has is returned. Raises ProcessorUnavailable."""
+    """Let nobody pay on it any more; one that was used is returned. Raises ProcessorUnavailable."""
     with typed_errors():
         try:
             return _page(client().v1.checkout.sessions.expire(page_id))

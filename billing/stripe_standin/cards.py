@@ -17,6 +17,7 @@ class TestCard:
     authenticate: bool = False
     disputed: bool = False
     settles_at_once: bool = False
+    takes_days: bool = False
 
 
 def _declined(last4: str, code: str, decline_code: str, message: str) -> TestCard:
@@ -29,6 +30,7 @@ CARDS = {
     "pm_card_amex": TestCard("8431", brand="amex"),
     "pm_card_bypassPending": TestCard("0077", settles_at_once=True),
     "pm_card_createDispute": TestCard("0259", disputed=True),
+    "pm_usBankAccount_success": TestCard("6789", takes_days=True),
     "pm_card_authenticationRequired": TestCard("3184", authenticate=True),
     "pm_card_threeDSecure2Required": TestCard("3220", authenticate=True),
     "pm_card_chargeDeclined": _declined(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from billing.stripe_standin import payment_intents
@@ -103,20 +102,18 @@ def open_page(call: Call) -> Answer:
     session = _now(call)
     if session["status"] != "open":
         return 303, {"location": session["cancel_url"] or session["success_url"]}
-    parameters = {
-        "amount": str(session["amount_total"]),
-        "currency": session["currency"],
-        "customer": session["customer"],
-        "payment_method": call.params.get("payment_method", "pm_card_bypassPending"),
-        "confirm": "true",
-        "metadata": session["_payment_metadata"],
-    }
-    status, intent = payment_intents.create(replace(call, params=parameters))
-    if status != 200 or intent["status"] != "succeeded":
+    intent = payment_intents.pay_on_page(
+        call,
+        amount=session["amount_total"],
+        currency=session["currency"],
+        customer=session["customer"],
+        metadata=session["_payment_metadata"],
+    )
+    if intent["status"] not in ("succeeded", "processing"):
         return 200, session
     session |= {
         "status": "complete",
-        "payment_status": "paid",
+        "payment_status": "paid" if intent["status"] == "succeeded" else "unpaid",
         "payment_intent": intent["id"],
         "url": None,
     }

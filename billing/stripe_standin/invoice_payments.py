@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from billing.stripe_standin import payment_intents
 from billing.stripe_standin.invoices import payable, settle
 from billing.stripe_standin.wire import Answer, Call, invalid, listing
@@ -27,17 +25,15 @@ def pay(call: Call) -> Answer:
 def open_page(call: Call) -> Answer:
     """GET /_standin/invoices/{id}/pay: who opens the page has paid, by `payment_method` or a good card."""
     invoice = payable(call)
-    parameters = {
-        "amount": str(invoice["amount_remaining"]),
-        "currency": invoice["currency"],
-        "customer": invoice["customer"],
-        "payment_method": call.params.get("payment_method", "pm_card_bypassPending"),
-        "confirm": "true",
-        "metadata": {"invoice": invoice["id"]},
-    }
-    status, intent = payment_intents.create(replace(call, params=parameters))
+    intent = payment_intents.pay_on_page(
+        call,
+        amount=invoice["amount_remaining"],
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        metadata={"invoice": invoice["id"]},
+    )
     invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
-    if status != 200 or intent["status"] != "succeeded":
+    if intent["status"] != "succeeded":
         call.store.put(invoice)
         call.emit("invoice.payment_failed", invoice)
         return 200, invoice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from billing.stripe_standin.cards import CARDS, TestCard
@@ -85,6 +86,20 @@ def create(call: Call) -> Answer:
     return 200, intent
 
 
+def pay_on_page(call: Call, *, amount: int, currency: str, customer: str, metadata: Object) -> Object:
+    """What opening a page of Stripe's does: pays by `payment_method` or a good card. The intent, as it went."""
+    parameters = {
+        "amount": str(amount),
+        "currency": currency,
+        "customer": customer,
+        "payment_method": call.params.get("payment_method", "pm_card_bypassPending"),
+        "confirm": "true",
+        "metadata": metadata,
+    }
+    status, answer = create(replace(call, params=parameters))
+    return answer if status == 200 else answer["error"]["payment_intent"]
+
+
 def retrieve(call: Call) -> Answer:
     """GET /v1/payment_intents/{id}"""
     return 200, call.find(KIND, call.ids[0])
@@ -125,13 +140,18 @@ def _confirm(call: Call, intent: Object) -> Answer:
         call.store.put(intent)
         call.emit("payment_intent.requires_action", intent)
         return 200, intent
+    if card.takes_days:
+        intent["status"] = "processing"
+        call.store.put(intent)
+        call.emit("payment_intent.processing", intent)
+        return 200, intent
     return _take(call, intent, card, method)
 
 
 def authenticate(call: Call) -> Answer:
-    """POST /_standin/payment_intents/{id}/authenticate: what the shopper does at the bank's page."""
+    """POST /_standin/payment_intents/{id}/authenticate: what the shopper does at the bank's page, or a bank late."""
     intent = call.find(KIND, call.ids[0], "intent")
-    if intent["status"] != "requires_action":
+    if intent["status"] not in ("requires_action", "processing"):
         raise _unexpected("authenticate", intent)
     if call.params.get("outcome", "success") == "success":
         return _take(call, intent, TestCard("3184"), intent["payment_method"])

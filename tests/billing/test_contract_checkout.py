@@ -48,7 +48,7 @@ def test_the_payment_bears_the_reference(standin, reference):
     first = page(reference)
     assert httpx.get(first.url, timeout=5).headers["location"] == "https://example.com/paid"
     paid = checkout.close_page(page_id=first.id)
-    assert paid.paid
+    assert paid.complete
     payment = retrieve_payment(payment_id=paid.payment_id)
     assert (payment.reference, payment.received) == (reference, Money.from_minor(1_190, "USD"))
 
