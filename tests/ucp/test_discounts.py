@@ -166,6 +166,13 @@ def test_an_expired_price_is_told_before_it_is_paid(platform, goods, quote, proc
     assert OrderLine.objects.get().unit_price_micros == 99_000_000
 
 
+def test_what_was_read_is_not_told_again(platform, goods, quote, processor):
+    path = f"checkout-sessions/{platform.checkout(variant(goods.headphones), **codes(quote.code))['id']}"
+    Quote.objects.update(expires_at=now() - timedelta(seconds=1))
+    assert amounts(platform.rest("GET", path))["total"] == 9900
+    assert platform.rest("POST", f"{path}/complete", card())["status"] == "completed"
+
+
 def test_a_declined_card_gives_it_back(platform, goods, quote, processor):
     checkout = platform.checkout(variant(goods.headphones), **codes(quote.code))
     complete(platform, checkout, **card("pm_card_chargeDeclined"))

@@ -28,7 +28,7 @@ from marketplace.shopping.ucp.discounts import price_owned, quotes_of
 from marketplace.shopping.ucp.lines import Priced, loaded, total_objects
 from marketplace.shopping.ucp.payment import handlers, read_instrument
 from marketplace.shopping.ucp.people import read_buyer
-from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, note_discounts, require_open, tell
+from marketplace.shopping.ucp.sessions import SessionClosed, find_checkout, require_open, tell
 from marketplace.shopping.ucp.shown import checkout_object
 
 logger = structlog.get_logger(__name__)
@@ -79,10 +79,10 @@ def claim_payment(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: J
     locked.destination = complete_address(locked.destination, billing=billing, buyer=locked.buyer)
     locked.messages = []
     priced = price_owned(locked)
-    gone = note_discounts(locked)
+    gone = lost_codes(locked, priced)
     rose = has_risen(locked, priced)
     if gone or rose:
-        why = f"What {', '.join(sorted(gone))} took off counts no more." if gone else "Prices have risen."
+        why = f"What {', '.join(gone)} took off counts no more." if gone else "Prices have risen."
         text = f"{why} The total is {priced.total} now."
         locked.messages = [error_message("total_changed", text, severity="recoverable")]
     changed = gone or rose or priced.messages
@@ -90,6 +90,12 @@ def claim_payment(checkout: UcpCheckout, *, billing: Mapping[str, Any], buyer: J
     to = UcpCheckout.Status.PAYING if ready else UcpCheckout.Status.OPEN
     settling.move(locked, to=to, reason="sent to be paid" if ready else "not ready to be paid")
     return locked
+
+
+def lost_codes(checkout: UcpCheckout, priced: Priced) -> list[str]:
+    """The codes that counted when the platform was last answered and do no longer."""
+    counting = {each.code for each in priced.applied}
+    return [code for code in checkout.applied if code not in counting]
 
 
 def has_risen(checkout: UcpCheckout, priced: Priced) -> bool:
@@ -112,7 +118,7 @@ def open_purchase(checkout: UcpCheckout) -> uuid.UUID:
     for line in lines:
         add_to_cart(shopper=shopper, offer_id=line.offer, quantity=line.quantity)
     priced = price_owned(checkout)
-    if {each.code for each in priced.applied} != set(checkout.applied):
+    if lost_codes(checkout, priced):
         raise QuoteGone("A discount counts no more.", hint="Read the checkout's new total.")
     if has_risen(checkout, priced):
         raise CartChanged("Prices have just risen.", hint="Read the checkout's new total.")

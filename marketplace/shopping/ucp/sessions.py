@@ -28,7 +28,7 @@ from marketplace.shopping.ucp.answers import (
 from marketplace.shopping.ucp.callers import Caller
 from marketplace.shopping.ucp.carts import find_cart
 from marketplace.shopping.ucp.delivery import read_destination
-from marketplace.shopping.ucp.discounts import price_owned, read_codes
+from marketplace.shopping.ucp.discounts import read_codes
 from marketplace.shopping.ucp.lines import loaded, price_lines, read_lines, stored
 from marketplace.shopping.ucp.people import read_buyer, read_context
 from marketplace.shopping.ucp.shown import checkout_object
@@ -77,7 +77,6 @@ def create_checkout(caller: Caller, request: Json) -> Answer:
         destination=destination,
         expires_at=now() + KEPT_FOR,
     )
-    note_discounts(checkout)
     checkout.changes.create(to_status=checkout.status, reason="opened")
     return tell(checkout, messages, status=201)
 
@@ -102,7 +101,6 @@ def update_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
         locked.messages = []
         locked.expires_at = now() + KEPT_FOR
         locked.save()
-        note_discounts(locked)
         if locked.status == UcpCheckout.Status.ESCALATED:
             settling.move(locked, to=UcpCheckout.Status.OPEN, reason="changed by the platform")
         return tell(locked, messages)
@@ -123,23 +121,16 @@ def cancel_checkout(caller: Caller, request: Json, checkout_id: str) -> Answer:
 
 
 def tell(checkout: UcpCheckout, messages: list[Json] | None = None, *, status: int = 200) -> Answer:
-    """The checkout as an answer. What it comes to is kept, since no more than that is charged without a word."""
+    """The checkout as an answer. What it comes to and which codes count are kept: no more is charged, and no discount
+    left out, without a word.
+    """
     shown = checkout_object(checkout, messages)
     total = shown["totals"][-1]["amount"]
-    if checkout.status in _CHANGEABLE and checkout.told_minor != total:
-        checkout.told_minor = total
-        checkout.save(update_fields=["told_minor"])
+    counting = [each["code"] for each in shown.get("discounts", {}).get("applied", ())]
+    if checkout.status in _CHANGEABLE and (checkout.told_minor, checkout.applied) != (total, counting):
+        checkout.told_minor, checkout.applied = total, counting
+        checkout.save(update_fields=["told_minor", "applied"])
     return Answer(shown, status)
-
-
-def note_discounts(checkout: UcpCheckout) -> set[str]:
-    """Keep which codes count, since the platform is being told so; those that did and do no longer."""
-    counting = {each.code for each in price_owned(checkout).applied}
-    gone = set(checkout.applied) - counting
-    if counting != set(checkout.applied):
-        checkout.applied = sorted(counting)
-        checkout.save(update_fields=["applied"])
-    return gone
 
 
 def require_open(checkout: UcpCheckout) -> UcpCheckout:
