@@ -162,12 +162,13 @@ def test_what_was_negotiated_and_what_came_of_it(
     conversation = talk(shopper, scout, prices)
     propose(conversation, headphones, 5000, argument="Sam is poor")
     agree(conversation, headphones, 9000)
+    propose(conversation, headphones, 5000, 5)
     propose(talk(shopper, scout, prices), headphones, 5000)
     pay(check_out(shopper, headphones))
     processor.deliver()
     shown = text(desk.get(door))
-    assert "Negotiations 2 in 3 rounds Agreed on a price 1 1 bought Given on paid orders $9.00" in shown
-    assert "Bargain Scout 2 Bought $90.00 of $99.00 9.1%" in shown
+    assert "Negotiations 2 in 4 rounds Agreed on a price 1 1 bought Given on paid orders $9.00" in shown
+    assert "Headphones Bargain Scout 3 Bought $90.00 of $99.00 9.1%" in shown
     assert "Not agreed $89.10 asked last of $99.00 none" in shown
     assert "Sam" not in shown
 

@@ -13,7 +13,7 @@ from marketplace.shopping.models import Conversation, Negotiation, NegotiationRo
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One negotiation: its rounds, and the last quote that it came to."""
+    """One negotiation: its rounds, and what it came to."""
 
     row: Negotiation
     rounds: list[NegotiationRound]
@@ -25,19 +25,20 @@ class Made:
         return f"{variant.product.title}, {variant.title}" if variant.title else variant.product.title
 
     @property
-    def last(self) -> NegotiationRound:
-        """The round that it ended with, for now."""
-        return self.rounds[-1]
+    def outcome(self) -> NegotiationRound:
+        """The round that it came to: the last whose quote was bought at, else the last agreed on, else the last."""
+        agreed = [each for each in self.rounds if each.kind == NegotiationRound.Kind.ACCEPT]
+        bought = [each for each in agreed if each.quote.used_at is not None]
+        return (bought or agreed or self.rounds)[-1]
 
     @property
     def quote(self) -> Quote | None:
-        """What was agreed on last, None for nothing."""
-        quotes = [quote for each in self.rounds if (quote := getattr(each, "quote", None)) is not None]
-        return quotes[-1] if quotes else None
+        """What was agreed on, None for nothing."""
+        return getattr(self.outcome, "quote", None)
 
     @property
     def off(self) -> float:
-        """What is off the offer's price by that quote, as a share of it."""
+        """What is off the offer's price by the quote, as a share of it."""
         return self.quote.saved.micros / self.quote.price.micros if self.quote else 0.0
 
 
