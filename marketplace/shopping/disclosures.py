@@ -51,14 +51,16 @@ def disclosed_lines(order: Order) -> list[DisclosedLine]:
 
 def _rounds(lines: Iterable[OrderLine]) -> dict[uuid.UUID | None, tuple[NegotiationRound, ...]]:
     """By quote, the rounds from the first to the one that it came of."""
-    quotes = Quote.objects.filter(pk__in=[line.quote_id for line in lines if line.quote_id])
+    quotes = (
+        Quote.objects.filter(pk__in=[line.quote_id for line in lines if line.quote_id])
+        .select_related("round__negotiation")
+        .prefetch_related("round__negotiation__rounds")
+    )
     return {
         quote.pk: tuple(
-            each
-            for each in quote.round.negotiation.rounds.order_by("number")
-            if each.number <= quote.round.number
+            each for each in quote.round.negotiation.rounds.all() if each.number <= quote.round.number
         )
-        for quote in quotes.select_related("round__negotiation")
+        for quote in quotes
     }
 
 

@@ -19,6 +19,7 @@ from billing.fraud import Rule
 from billing.metering import PpcvOutcome
 from billing.pricing import fixed_terms
 from marketplace.catalog.offers import OfferFact, read_offer
+from marketplace.catalog.ucp import objects
 from marketplace.shopping import events
 from marketplace.shopping.conversations import constraints_in_force, count_real_messages
 from marketplace.shopping.events import Name
@@ -183,7 +184,7 @@ def _tell(row: Recommendation, fact: OfferFact) -> None:
         row.conversation_id, Name.RECOMMENDATION, turn=str(row.turn_id), id=str(row.pk),
         variant_id=public_id("var", fact.variant_id), offer_id=public_id("off", fact.offer_id),
         title=fact.title,
-        merchant=fact.merchant_name, price={"amount": fact.price.minor, "currency": fact.price.currency},
+        merchant=fact.merchant_name, price=objects.price(fact.price),
         reason=row.reason, sponsored=row.sponsored,
     )  # fmt: skip
 

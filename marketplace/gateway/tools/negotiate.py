@@ -6,7 +6,7 @@ from typing import Any
 
 from agentstore.kit.ids import public_id
 from agentstore.kit.mcp import Tool
-from agentstore.kit.money import Money
+from marketplace.catalog.ucp import objects
 from marketplace.gateway.auth import Caller
 from marketplace.shopping.carts import MOST_OF_ONE
 from marketplace.shopping.models import NegotiationRound, Quote
@@ -38,8 +38,8 @@ def _answered(heard: Heard) -> dict[str, Any]:
         "rounds_left": row.rounds_left,
         "offer_id": public_id("off", heard.fact.offer_id),
         "quantity": row.quantity,
-        "price": _money(row.answered),
-        "price_before": _money(row.price),
+        "price": objects.price(row.answered),
+        "price_before": objects.price(row.price),
         "quote": _quote(heard.quote),
         "hint": _hint(row),
         "already_heard": heard.already,
@@ -55,10 +55,6 @@ def _quote(quote: Quote | None) -> dict[str, Any] | None:
         "quantity": quote.quantity,
         "expires_at": quote.expires_at.isoformat(),
     }
-
-
-def _money(amount: Money) -> dict[str, Any]:
-    return {"amount": amount.minor, "currency": amount.currency}
 
 
 def _hint(row: NegotiationRound) -> str:

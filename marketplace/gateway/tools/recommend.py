@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentstore.kit.mcp import Tool
+from marketplace.catalog.ucp import objects
 from marketplace.gateway.auth import Caller
 from marketplace.shopping.models import Recommendation
 from marketplace.shopping.recommendations import REASON_LETTERS, ClaimRefused, recommend
@@ -31,7 +32,7 @@ def _shown(row: Recommendation, *, already: bool) -> dict[str, Any]:
         "recommendation_id": str(row.pk),
         "variant_id": f"var_{row.variant_id}",
         "offer_id": f"off_{row.offer_id}",
-        "price": {"amount": price.minor, "currency": price.currency} if price else None,
+        "price": objects.price(price) if price else None,
         "already_shown": already,
     }
 

@@ -16,6 +16,7 @@ from agentstore.kit.ids import MalformedId, parse_public_id
 from agentstore.kit.money import Money
 from agentstore.kit.text import storable
 from marketplace.catalog.offers import OfferFact, read_offers
+from marketplace.catalog.ucp import objects
 from marketplace.shopping import events
 from marketplace.shopping.conversations import constraints_in_force
 from marketplace.shopping.events import Name
@@ -201,14 +202,11 @@ def _quote(
 
 
 def _tell(heard: NegotiationRound, quote: Quote | None, fact: OfferFact) -> None:
-    def money(amount: Money) -> dict[str, int | str]:
-        return {"amount": amount.minor, "currency": amount.currency}
-
     events.tell(
         heard.turn.conversation_id, Name.NEGOTIATION, turn=str(heard.turn_id), id=str(heard.pk),
         variant_id=fact.public_ids["variant"], offer_id=fact.public_ids["offer"], title=fact.title,
         merchant=fact.merchant_name, round=heard.number, rounds_left=heard.rounds_left,
-        quantity=heard.quantity, price=money(heard.price), proposed=money(heard.proposed),
-        answer=heard.kind, answered=money(heard.answered), argument=heard.argument,
+        quantity=heard.quantity, price=objects.price(heard.price), proposed=objects.price(heard.proposed),
+        answer=heard.kind, answered=objects.price(heard.answered), argument=heard.argument,
         until=quote.expires_at.isoformat() if quote else None,
     )  # fmt: skip
