@@ -7,22 +7,29 @@ from dataclasses import dataclass
 
 from agentstore.kit.money import Money
 from marketplace.catalog.offers import OfferFact, read_offers
-from marketplace.shopping.models import Recommendation
+from marketplace.shopping.models import Quote, Recommendation
+from marketplace.shopping.quotes import quotes_of_one
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A shown recommendation and its offer now. The price is the one that the platform read for the card."""
+    """A shown recommendation, its offer now, and the quote of its conversation at which one is to be had.
+
+    The price is the one that the platform read for the card.
+    """
 
     recommendation: Recommendation
     fact: OfferFact
+    quote: Quote | None
 
     @property
     def note(self) -> str:
-        """What changed since the card was drawn; empty when nothing did."""
-        if self.fact.price == self.recommendation.price:
-            return ""
-        return f"The price is {self.fact.price} now."
+        """At which other price it is to be had now; empty when there is none."""
+        if self.quote is not None:
+            return (
+                f"Negotiated: {self.quote.unit_price} in your cart until {self.quote.expires_at:%H:%M} UTC."
+            )
+        return "" if self.fact.price == self.recommendation.price else f"The price is {self.fact.price} now."
 
     @property
     def store_earns(self) -> str:
@@ -72,9 +79,14 @@ class Card:
 
 
 def cards_for(recommendations: Iterable[Recommendation]) -> list[Card]:
-    """Cards of shown recommendations in their order; two queries for all. One whose offer is gone is left
+    """Cards of shown recommendations in their order; a few queries for all. One whose offer is gone is left
     out.
     """
     rows = [row for row in recommendations if row.status == Recommendation.Status.SHOWN and row.offer_id]
     facts = read_offers(offer_ids=[row.offer_id for row in rows if row.offer_id is not None])
-    return [Card(row, facts[row.offer_id]) for row in rows if row.offer_id in facts]
+    quotes = quotes_of_one({row.conversation_id for row in rows}, facts) if rows else {}
+    return [
+        Card(row, facts[row.offer_id], quotes.get((row.conversation_id, row.offer_id)))
+        for row in rows
+        if row.offer_id in facts
+    ]

@@ -50,8 +50,13 @@ class Refusal:
     hint: str
 
 
-def ground(fact: OfferFact | None, constraints: Constraints, *, shown_this_turn: int) -> Grounded | Refusal:
-    """Test a claim against what the platform itself read. The first rule that fails is the answer."""
+def ground(
+    fact: OfferFact | None, constraints: Constraints, *, shown_this_turn: int, agreed: Money | None = None
+) -> Grounded | Refusal:
+    """Test a claim against what the platform itself read. The first rule that fails is the answer.
+
+    `agreed` is what the merchant agreed to for one piece in this conversation: it counts for the shopper's limit.
+    """
     if fact is None:
         return Refusal(
             Code.UNKNOWN_VARIANT, "There is no offer for this variant in the catalogue.",
@@ -85,7 +90,8 @@ def ground(fact: OfferFact | None, constraints: Constraints, *, shown_this_turn:
             Code.OTHER_CURRENCY, f"The shopper pays in {constraints.currency}.",
             f"Search with currency {constraints.currency}.",
         )  # fmt: skip
-    if constraints.max_price is not None and fact.price > constraints.max_price:
+    price = fact.price if agreed is None else agreed
+    if constraints.max_price is not None and price > constraints.max_price:
         return Refusal(
             Code.OVER_LIMIT, f"It costs more than the shopper's limit of {constraints.max_price}.",
             f"Search with a price up to {constraints.max_price}.",

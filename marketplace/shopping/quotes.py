@@ -5,8 +5,9 @@ A quote is taken with the checkout that opens, in its transaction, and given bac
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from django.db.models import Q
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
+from marketplace.catalog.offers import OfferFact
 from marketplace.shopping.models import Checkout, Quote, Shopper
 
 # So long a cart says of a negotiated price that it is over.
@@ -108,6 +110,19 @@ def quotes_for(shopper: Shopper, offer_ids: Collection[int]) -> dict[int, Quotes
         else:
             over[quote.offer_id] = quote
     return {pk: Quotes(tuple(live[pk]), over.get(pk)) for pk in {*live, *over}}
+
+
+def quotes_of_one(
+    conversation_ids: Collection[uuid.UUID], facts: Mapping[int, OfferFact]
+) -> dict[tuple[uuid.UUID, int], Quote]:
+    """By conversation and offer, the conversation's own quote at which one piece is to be had now; one query."""
+    held: dict[tuple[uuid.UUID, int], list[Quote]] = defaultdict(list)
+    for quote in Quote.objects.filter(
+        conversation__in=conversation_ids, offer__in=facts, checkout=None, expires_at__gt=now()
+    ):
+        held[quote.conversation_id, quote.offer_id].append(quote)
+    best = {key: split_line(1, facts[key[1]].price, quotes)[0].quote for key, quotes in held.items()}
+    return {key: quote for key, quote in best.items() if quote is not None}
 
 
 def _free(quote: Quote, shopper: Shopper) -> bool:

@@ -25,6 +25,7 @@ from marketplace.shopping.conversations import constraints_in_force, count_real_
 from marketplace.shopping.events import Name
 from marketplace.shopping.grounding import Code, Refusal, ground
 from marketplace.shopping.models import Conversation, Recommendation, Turn
+from marketplace.shopping.quotes import quotes_of_one
 from marketplace.shopping.turns import lock_running_turn
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,13 @@ def recommend(
     if earlier is not None:
         return Outcome(earlier, already=True)
     fact = read_offer(variant_id=variant, offer_id=offer)
-    grounded = ground(fact, constraints_in_force(turn.conversation), shown_this_turn=len(shown))
+    quotes = quotes_of_one([conversation_id], {fact.offer_id: fact}) if fact else {}
+    grounded = ground(
+        fact,
+        constraints_in_force(turn.conversation),
+        shown_this_turn=len(shown),
+        agreed=next((quote.unit_price for quote in quotes.values()), None),
+    )
     if isinstance(grounded, Refusal):
         return claim.refuse(grounded, fact=fact)
     fee = _meter(turn, grounded.fact)

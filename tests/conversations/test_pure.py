@@ -100,9 +100,13 @@ wishes = st.builds(
 )
 
 
-@given(st.none() | facts, wishes, st.integers(0, CARDS_PER_TURN + 2))
-def test_nothing_is_shown_that_breaks_a_rule(fact, wish, count):
-    outcome = ground(fact, wish, shown_this_turn=count)
+prices = st.none() | st.integers(1, 200_000_000)
+
+
+@given(st.none() | facts, wishes, st.integers(0, CARDS_PER_TURN + 2), prices)
+def test_nothing_is_shown_that_breaks_a_rule(fact, wish, count, micros):
+    agreed = Money(micros, fact.price.currency) if fact and micros else None
+    outcome = ground(fact, wish, shown_this_turn=count, agreed=agreed)
     if isinstance(outcome, Refusal):
         assert outcome.code
         assert outcome.message
@@ -116,20 +120,21 @@ def test_nothing_is_shown_that_breaks_a_rule(fact, wish, count):
     assert not fact.ships_to or wish.country in fact.ships_to
     assert fact.min_age == 0 or (wish.age is not None and wish.age >= fact.min_age)
     assert fact.price.currency == wish.currency
-    assert wish.max_price is None or fact.price <= wish.max_price
+    assert wish.max_price is None or (agreed or fact.price) <= wish.max_price
     assert count < CARDS_PER_TURN
 
 
-@given(facts, wishes)
-def test_what_keeps_all_rules_is_shown(fact, wish):
+@given(facts, wishes, prices)
+def test_what_keeps_all_rules_is_shown(fact, wish, micros):
+    agreed = Money(micros, fact.price.currency) if micros else None
     keeps = (
         fact.available
         and (not fact.ships_to or wish.country in fact.ships_to)
         and (fact.min_age == 0 or (wish.age or 0) >= fact.min_age)
         and fact.price.currency == wish.currency
-        and (wish.max_price is None or fact.price <= wish.max_price)
+        and (wish.max_price is None or (agreed or fact.price) <= wish.max_price)
     )
-    assert isinstance(ground(fact, wish, shown_this_turn=0), Grounded) is keeps
+    assert isinstance(ground(fact, wish, shown_this_turn=0, agreed=agreed), Grounded) is keeps
 
 
 def test_an_age_is_the_least_that_the_year_of_birth_allows():

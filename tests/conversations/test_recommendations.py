@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid
 from billing.models import UsageEvent, UsageFlag
 from marketplace.catalog.models import Product
 from marketplace.shopping import recommendations
+from marketplace.shopping.cards import cards_for
 from marketplace.shopping.conversations import close_conversation, open_conversation, open_rehearsal
-from marketplace.shopping.models import Recommendation, Shopper, Turn
+from marketplace.shopping.models import Quote, Recommendation, Shopper, Turn
 from marketplace.shopping.turns import NoTurn, start_turn
 from tests.conversations.world import sell
+from tests.orders.bargains import agree, allow
 
 
 def recommend(turn: Turn, offer, reason: str = "It suits her.", **more):
@@ -103,6 +106,19 @@ def test_the_stated_limit_holds_for_later_messages_too(conversation, mug, lamp):
     first = start_turn(conversation=conversation, text="A lamp under $50")
     assert recommend(first, lamp).refusal.code == "over_limit"
     assert recommend(first, mug).refusal is None
+
+
+def test_a_price_agreed_on_counts_for_the_limit(conversation, agent, shopper, lamp):
+    allow(lamp)
+    agree(conversation, lamp, 7200)
+    row = recommend(start_turn(conversation=conversation, text="A lamp under $75"), lamp).recommendation
+    assert (row.status, row.price_micros) == ("shown", 79_000_000)
+    assert cards_for([row])[0].note.startswith("Negotiated: $72.00 in your cart until ")
+    # Another conversation of the same shopper's has agreed on nothing.
+    elsewhere = start_turn(conversation=open_conversation(shopper=shopper, agent=agent), text="Under $75")
+    assert recommend(elsewhere, lamp).refusal.code == "over_limit"
+    Quote.objects.update(expires_at=now())
+    assert cards_for([row])[0].note == ""
 
 
 def test_a_turn_shows_six_cards(turn, merchant):
