@@ -27,6 +27,8 @@ class StandIn:
         self.state = state
         self.webhook_url = webhook_url
         self.base = f"http://127.0.0.1:{self.port}"
+        # One for all calls, since each client reads the certificates anew; no connection, since the server is killed.
+        self.http = httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
         self.start()
 
     def start(self) -> None:
@@ -42,7 +44,7 @@ class StandIn:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                httpx.get(self.base, timeout=1)
+                self.http.get(self.base, timeout=1)
             except httpx.HTTPError:
                 time.sleep(0.05)
             else:
@@ -51,7 +53,7 @@ class StandIn:
 
     def post(self, path: str, **form: Any) -> Any:
         """What has no counterpart in Stripe: the clock, the bank's page, sending an event again."""
-        return httpx.post(f"{self.base}/_standin{path}", data=form, timeout=5).json()
+        return self.http.post(f"{self.base}/_standin{path}", data=form).json()
 
     def move_to(self, at: datetime) -> None:
         """Put its clock to an instant, past or to come."""
@@ -59,15 +61,15 @@ class StandIn:
 
     def get(self, path: str, **query: Any) -> Any:
         """A page of the stand-in's own, as a person opens it."""
-        return httpx.get(f"{self.base}/_standin{path}", params=query, timeout=5).json()
+        return self.http.get(f"{self.base}/_standin{path}", params=query).json()
 
     def open(self, url: str) -> httpx.Response:
         """An address that the stand-in gave out, opened by a person."""
-        return httpx.get(url, follow_redirects=False, timeout=5)
+        return self.http.get(url)
 
     def undelivered(self) -> int:
         """Events that the receiver hasn't acknowledged yet."""
-        return int(httpx.get(f"{self.base}/_standin/outbox", timeout=5).json()["undelivered"])
+        return int(self.http.get(f"{self.base}/_standin/outbox").json()["undelivered"])
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing said."""

@@ -6,9 +6,7 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
 
-import httpx
 import pytest
 from django.test import Client
 
@@ -139,10 +137,10 @@ class Processor:
         self.told: set[str] = {event["id"] for event in self._all()}
 
     def _all(self) -> list[dict[str, Any]]:
-        answer = httpx.get(
-            f"{self.standin.base}/v1/events?{urlencode({'limit': 100})}",
+        answer = self.standin.http.get(
+            f"{self.standin.base}/v1/events",
+            params={"limit": 100},
             headers={"Authorization": "Bearer sk_test_standin"},
-            timeout=5,
         )
         events: list[dict[str, Any]] = answer.json()["data"]
         return events[::-1]
