@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.utils.text import capfirst
 
@@ -16,7 +16,7 @@ SKILLS: Final = {
     "try_on": "Try-on",
     "stream": "Streams",
 }
-# What a skill is nothing without.
+# The permission that a skill is nothing without.
 _NEEDS: Final = {"negotiate": "negotiate", "try_on": "photos"}
 PERMISSIONS: Final = {
     "catalog": "Search the shared catalogue",
@@ -30,17 +30,22 @@ PERMISSIONS: Final = {
 
 
 def skill_words(agent: Agent) -> list[str]:
-    """An agent's skills as its live version declares them, in words, less those that the store has no tools for yet."""
+    """An agent's skills as its live version declares them, in words, less those that it lacks the permission for."""
     manifest = agent.live_version.manifest if agent.live_version else {}
-    skills = [skill for skill in manifest.get("skills", []) if _NEEDS.get(skill) not in NOT_YET]
-    return [SKILLS[skill] for skill in skills if skill in SKILLS]
+    able = {None, *_granted(manifest)}
+    return [
+        SKILLS[skill] for skill in manifest.get("skills", []) if skill in SKILLS and _NEEDS.get(skill) in able
+    ]
 
 
 def permission_words(agent: Agent) -> list[str]:
     """What its live version may do, in words; only what is listed here, and what there is by now, can be granted."""
     manifest = agent.live_version.manifest if agent.live_version else {}
-    asked = [permission for permission in manifest.get("permissions", []) if permission not in NOT_YET]
-    return [PERMISSIONS[permission] for permission in asked if permission in PERMISSIONS]
+    return [PERMISSIONS[permission] for permission in _granted(manifest) if permission in PERMISSIONS]
+
+
+def _granted(manifest: dict[str, Any]) -> list[str]:
+    return [permission for permission in manifest.get("permissions", []) if permission not in NOT_YET]
 
 
 def category_words(slug: str) -> str:

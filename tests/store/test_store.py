@@ -180,6 +180,9 @@ def test_the_agents_page_tells_everything_before_the_first_word(client, studio):
     assert "2.0.0" not in shown
     for not_yet in ("Try-on", "into your cart", "photos", "Ask other agents"):
         assert not_yet not in shown, not_yet
+    Version.objects.update(manifest={"skills": ["negotiate", "outfit"], "permissions": ["catalog"]})
+    shown = text(client.get("/agents/alpha/"))
+    assert ("Outfits" in shown, "Negotiates" in shown) == (True, False)
 
 
 def test_the_page_shows_rate_interval_volume_and_date(client, studio):
