@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from agentstore.kit.clock import now
+from marketplace.catalog.models import Offer
 from marketplace.shopping.conversations import open_rehearsal
 from marketplace.shopping.models import Conversation, Quote, Shopper, ToolCall
 from marketplace.shopping.pseudonyms import pseudonym
@@ -172,5 +173,11 @@ def test_a_round_is_drawn_with_its_words_as_text(sams, conversation, mug, sam):
     one = f"/chat/{conversation.pk}/rounds/{heard.round.pk}"
     assert "Agreed" in sams.get(one).content.decode()
     assert as_(person("Charlie")).get(one).status_code == 404
+    many = propose(conversation, mug, 1150, 5)
+    # What is left of what was agreed on.
+    Offer.objects.update(on_hand=3)
+    drawn = sams.get(f"/chat/{conversation.pk}/rounds/{many.round.pk}").content.decode()
+    assert 'name="quantity" value="3"' in drawn
+    assert "Add 3 to cart at $11.50 each" in drawn
     Quote.objects.update(expires_at=now())
     assert "This price is over." in sams.get(one).content.decode()

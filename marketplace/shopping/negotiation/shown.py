@@ -51,9 +51,14 @@ class ShownRound:
         )
 
     @property
+    def pieces(self) -> int:
+        """How many its button puts into the cart: as many as were agreed on and are left."""
+        return min(self.row.quantity, self.fact.stock)
+
+    @property
     def fields(self) -> list[tuple[str, str]]:
         """What the form that puts it into the cart sends."""
-        fields = [("offer_id", self.fact.public_ids["offer"]), ("quantity", str(self.row.quantity))]
+        fields = [("offer_id", self.fact.public_ids["offer"]), ("quantity", str(self.pieces))]
         return [*fields, ("recommendation", str(self.card.pk))] if self.card else fields
 
 
