@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from agentstore.kit.clock import now
@@ -33,11 +33,19 @@ from billing.models import (
 )
 from billing.notices import tell
 from billing.processor import crediting
+from billing.statement_rules import INVOICE_OF_EVENT
 from billing.statements import line_of
 
 logger = structlog.get_logger(__name__)
 
 Status = ChargeDispute.Status
+
+_DISPUTED = f"""
+SELECT i.id, u.currency, sum(u.amount_micros)::bigint FROM billing_chargedispute d
+JOIN billing_usageevent u ON u.id = d.event_id JOIN billing_journal j ON j.id = u.journal_id {INVOICE_OF_EVENT}
+WHERE d.status = 'open' AND u.funding <> 'prepaid' AND i.id IS NOT NULL
+  AND (%(owners)s::text[] IS NULL OR d.owner_ref = ANY(%(owners)s)) GROUP BY 1, 2
+"""  # noqa: S608 (only the constant above is put in)
 
 
 class AlreadyDecided(Conflict):
@@ -233,16 +241,10 @@ def _owed_again(invoice: Invoice) -> Money:
 
 def disputed_by_invoice(*, owner_refs: Collection[str] | None = None) -> dict[uuid.UUID, Money]:
     """Invoices with charges that wait for a decision, and what these come to before tax; of all owners, or of some."""
-    waiting = ChargeDispute.objects.filter(status=Status.OPEN).select_related("event__journal")
-    if owner_refs is not None:
-        waiting = waiting.filter(owner_ref__in=owner_refs)
-    found: dict[uuid.UUID, Money] = {}
-    for dispute in waiting:
-        invoice_id = invoice_of(dispute.event)
-        if invoice_id is not None:
-            amount = Money(dispute.event.amount_micros, dispute.event.currency)
-            found[invoice_id] = found.get(invoice_id, Money(0, amount.currency)) + amount
-    return found
+    owners = None if owner_refs is None else list(owner_refs)
+    with connection.cursor() as cursor:
+        cursor.execute(_DISPUTED, {"owners": owners})
+        return {invoice_id: Money(micros, currency) for invoice_id, currency, micros in cursor.fetchall()}
 
 
 def invoice_of(event: UsageEvent) -> uuid.UUID | None:

@@ -19,25 +19,16 @@ from agentstore.kit.money import Money, apply_rate
 from billing.accounts import AccountKey, developer_pending
 from billing.ledger import balance, credit, debit, post
 from billing.models import Account, EarningRelease, Invoice, MerchantFunding, UsageEvent
+from billing.statement_rules import INVOICE_OF_EVENT
 
 RESERVE_PPM = 100_000
 RESERVE = timedelta(days=90)
 PPCV_WAIT = timedelta(days=14)
 
-# The invoice that a PPCv event is on, by the rule of billing.statement_rules; none while its month is open.
-_INVOICE_OF_EVENT = """
-LEFT JOIN LATERAL (
-    SELECT p.month FROM billing_statementperiod p
-    WHERE p.mark > j.xid AND p.ends_at > j.occurred_at ORDER BY p.month LIMIT 1
-) p ON true
-LEFT JOIN billing_statement s
-    ON s.period_id = p.month AND s.owner_ref = u.merchant_ref AND s.currency = u.currency
-LEFT JOIN billing_invoice i ON i.id = s.invoice_id
-"""
 # A write-off has taken its events' shares from pending already: nothing of them is left to wait for.
 _IMMATURE_PPCV = f"""
 SELECT coalesce(sum(u.developer_share_micros), 0)::bigint FROM billing_usageevent u
-JOIN billing_journal j ON j.id = u.journal_id {_INVOICE_OF_EVENT}
+JOIN billing_journal j ON j.id = u.journal_id {INVOICE_OF_EVENT}
 WHERE u.developer_ref = %(owner)s AND u.currency = %(currency)s AND u.kind = 'ppcv' AND u.status = 'posted'
   AND CASE u.funding WHEN 'prepaid' THEN u.occurred_at > %(paid_before)s
       ELSE i.status IS DISTINCT FROM 'uncollectible'
@@ -51,7 +42,7 @@ WHERE u.developer_ref = %(owner)s AND u.currency = %(currency)s AND u.kind IN ('
 """
 _INVOICES = f"""
 SELECT u.id, p.month, i.status, i.paid_at, i.paid_minor + i.credit_used_minor FROM billing_usageevent u
-JOIN billing_journal j ON j.id = u.journal_id {_INVOICE_OF_EVENT} WHERE u.id = ANY(%(ids)s)
+JOIN billing_journal j ON j.id = u.journal_id {INVOICE_OF_EVENT} WHERE u.id = ANY(%(ids)s)
 """  # noqa: S608 (only the constant above is put in)
 
 

@@ -75,6 +75,16 @@ SELECT a.owner_ref, a.kind, a.currency, sum(e.amount)::bigint
 FROM billing_entry e JOIN charged ON charged.id = e.journal_id JOIN billing_account a ON a.id = e.account_id
 WHERE NOT (a.kind = 'merchant_receivable' AND a.owner_ref = %(owner)s) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """  # noqa: S608 (only the constants above are put in)
+# Joins the invoice `i` that a PPCv event `u` with its journal `j` is on; none while its month `p` is open.
+INVOICE_OF_EVENT = """
+LEFT JOIN LATERAL (
+    SELECT p.month FROM billing_statementperiod p
+    WHERE p.mark > j.xid AND p.ends_at > j.occurred_at ORDER BY p.month LIMIT 1
+) p ON true
+LEFT JOIN billing_statement s
+    ON s.period_id = p.month AND s.owner_ref = u.merchant_ref AND s.currency = u.currency
+LEFT JOIN billing_invoice i ON i.id = s.invoice_id
+"""
 
 
 class Sum(NamedTuple):

@@ -58,7 +58,7 @@ def index(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         organization_for(request.user, slug, kind="merchant", roles=MANAGERS)
     rows = Statement.objects.filter(owner_ref=organization.ref).select_related("invoice")
     page = Paginator(rows.order_by("-period_id", "currency"), PER_PAGE).get_page(request.GET.get("page"))
-    invoices = Invoice.objects.filter(owner_ref=organization.ref).order_by("-pk")[:PER_PAGE]
+    invoices = Invoice.objects.filter(owner_ref=organization.ref).prefetch_related("taxes")
     return render(
         request,
         "billing/statements.html",
@@ -66,7 +66,7 @@ def index(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
             "organization": organization,
             "kind": kind,
             "page": page,
-            "invoices": rows_of(invoices),
+            "invoices": rows_of(invoices.order_by("-pk")[:PER_PAGE]),
             "may_pay": membership_for(request.user, slug).role in MANAGERS,
             "form": form,
             "party": party,

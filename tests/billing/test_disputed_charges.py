@@ -19,6 +19,7 @@ from billing.accounts import (
     merchant_receivable,
     platform_revenue,
 )
+from billing.invoice_rows import rows_of
 from billing.models import (
     ChargeDispute,
     CreditNote,
@@ -103,6 +104,18 @@ def test_upheld_after_it_was_invoiced_a_credit_note_takes_it_off(invoice, events
     close(12)
     december = Statement.objects.filter(owner_ref=merchant_ref, period="2026-11")
     assert not december.exclude(charges_minor=0).exists(), "credited once, not again on the next statement"
+
+
+def test_what_is_disputed_of_invoices_is_one_query_however_much_it_is(
+    invoice, events, merchant_ref, django_assert_num_queries
+):
+    for event in events[:3]:
+        disputes.open_dispute(event_id=event.pk, owner_ref=merchant_ref, reason="x", by="mia")
+    with django_assert_num_queries(2):
+        (row,) = rows_of([invoice])
+    assert row.disputed == usd("0.75")
+    assert disputes.disputed_by_invoice() == {invoice.pk: usd("0.75")}
+    assert disputes.disputed_by_invoice(owner_refs={"org:other"}) == {}
 
 
 def test_credited_after_it_was_paid_it_comes_off_the_next_invoice(
