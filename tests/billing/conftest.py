@@ -12,7 +12,7 @@ import pytest
 from agentstore.kit.money import Money
 from billing import budgets, metering
 from billing.pricing import Terms, announce_prices, draft_prices
-from tests.billing.standin import StandIn
+from tests.billing.standin import SECRET, StandIn
 
 MERCHANT = "org:11111111-1111-7111-8111-111111111111"
 STUDIO = "org:22222222-2222-7222-8222-222222222222"
@@ -85,6 +85,14 @@ def blank_standin(standin):
     yield standin
     standin.post("/reset")
     standin.move_to(datetime.now(UTC))
+
+
+@pytest.fixture
+def books_alone(settings) -> None:
+    """No quarantine, signed events, and nobody to ask what fees were for."""
+    settings.PPCV_QUARANTINE_SECONDS = 0
+    settings.STRIPE_WEBHOOK_SECRET = SECRET
+    settings.USAGE_SOURCES = []
 
 
 KEY = os.environ.get("STRIPE_TEST_KEY", "")

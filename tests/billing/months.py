@@ -66,6 +66,16 @@ def issued(owner_ref: str) -> Invoice:
     return Invoice.objects.filter(owner_ref=owner_ref).latest("pk")
 
 
+def october(standin, prices: PriceVersion, owner_ref: str) -> Invoice:
+    """The owner's invoice of four conversations in October, issued on 5 November: $1.00 and 19 cents tax."""
+    standin.move_to(day(11, 5))
+    conversations(prices, owner_ref, at=day(10, 20), categories=["electronics"] * 4)
+    bill_to(owner_ref)
+    close(11)
+    with time_machine.travel(day(11, 5), tick=False):
+        return issued(owner_ref)
+
+
 def paid(standin, invoice: Invoice) -> Invoice:
     """The invoice after its merchant has paid it."""
     standin.get(f"/invoices/{invoice.processor_ref}/pay")

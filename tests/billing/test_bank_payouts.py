@@ -20,16 +20,13 @@ from billing.sales import SaleLine, post_sale
 from tests.billing.conftest import usd
 from tests.billing.inbox import deliver_events
 from tests.billing.months import day
-from tests.billing.standin import SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def sold(blank_standin, settings) -> None:
+def sold(blank_standin, books_alone) -> None:
     """$100.00 of a shopper's, of which the processor kept $3.20."""
-    settings.STRIPE_WEBHOOK_SECRET = SECRET
-    settings.USAGE_SOURCES = []
     blank_standin.move_to(day(10, 20))
     with time_machine.travel(day(10, 20), tick=False):
         payment = create_payment(reference="checkout:1", amount=usd("100"))

@@ -31,8 +31,7 @@ from billing.reconciliation import runs
 from marketplace.shopping import settlement
 from tests.billing.conftest import STUDIO, usd
 from tests.billing.inbox import deliver_events
-from tests.billing.months import bill_to, close, conversations, day, issued
-from tests.billing.standin import SECRET
+from tests.billing.months import day, october
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,22 +39,13 @@ TOTAL = 1_190_000
 
 
 @pytest.fixture
-def merchant_ref(settings) -> str:
-    settings.PPCV_QUARANTINE_SECONDS = 0
-    settings.STRIPE_WEBHOOK_SECRET = SECRET
-    settings.USAGE_SOURCES = []
+def merchant_ref(books_alone) -> str:
     return f"org:{uuid.uuid4()}"
 
 
 @pytest.fixture
 def owed(blank_standin, prices, merchant_ref) -> Invoice:
-    """October's, $1.19 with tax."""
-    blank_standin.move_to(day(11, 5))
-    conversations(prices, merchant_ref, at=day(10, 20), categories=["electronics"] * 4)
-    bill_to(merchant_ref)
-    close(11)
-    with time_machine.travel(day(11, 5), tick=False):
-        return issued(merchant_ref)
+    return october(blank_standin, prices, merchant_ref)
 
 
 @pytest.fixture

@@ -19,8 +19,7 @@ from billing.reconciliation import runs
 from tests.billing.conftest import usd
 from tests.billing.inbox import deliver_events
 from tests.billing.killed_calls import kill_after_each_call
-from tests.billing.months import bill_to, close, conversations, day, issued
-from tests.billing.standin import SECRET
+from tests.billing.months import day, october
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,21 +27,14 @@ BACK = "https://store.test/"
 
 
 @pytest.fixture
-def merchant_ref(settings) -> str:
-    settings.PPCV_QUARANTINE_SECONDS = 0
-    settings.STRIPE_WEBHOOK_SECRET = SECRET
-    settings.USAGE_SOURCES = []
+def merchant_ref(books_alone) -> str:
     return f"org:{uuid.uuid4()}"
 
 
 def owed_again(standin, prices, merchant_ref: str) -> Invoice:
-    """October's, $1.19 with tax, paid on 5 November; the bank took that back at once."""
-    standin.move_to(day(11, 5))
-    conversations(prices, merchant_ref, at=day(10, 20), categories=["electronics"] * 4)
-    bill_to(merchant_ref)
-    close(11)
+    """October's, paid on 5 November; the bank took that back at once."""
+    invoice = october(standin, prices, merchant_ref)
     with time_machine.travel(day(11, 5), tick=False):
-        invoice = issued(merchant_ref)
         standin.get(f"/invoices/{invoice.processor_ref}/pay", payment_method="pm_card_createDispute")
         deliver_events(only="charge.dispute")
     return Invoice.objects.get()
@@ -171,10 +163,8 @@ def test_another_stores_repayment_is_left(invoice):
 
 
 def test_the_merchants_way_there_and_back(
-    client, blank_standin, prices, merchant, mia, charlie, sam, settings
+    client, blank_standin, prices, merchant, mia, charlie, sam, books_alone
 ):
-    settings.PPCV_QUARANTINE_SECONDS = 0
-    settings.STRIPE_WEBHOOK_SECRET = SECRET
     invoice = owed_again(blank_standin, prices, merchant.ref)
     there = reverse("billing:repay", args=[merchant.slug, invoice.pk])
     back = reverse("billing:repaid", args=[merchant.slug, invoice.pk])
