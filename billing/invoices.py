@@ -16,6 +16,7 @@ from django.db.models import F
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Refused, StoreError
+from agentstore.kit.ids import id_in
 from agentstore.kit.money import Money
 from billing import webhooks
 from billing.accounts import merchant_receivable, processor_clearing, sales_tax
@@ -305,9 +306,10 @@ def note_settled(invoice: Invoice, *, at: datetime, by: str, reason: str) -> Non
 
 def find_invoice(at_processor: invoicing.ProcessorInvoice) -> Invoice | None:
     """Our invoice by the reference on the processor's; None for others' invoices."""
-    if not at_processor.reference.startswith(REFERENCE):
+    invoice_id = id_in(at_processor.reference, REFERENCE)
+    if invoice_id is None:
         return None
-    ours = Invoice.objects.filter(pk=uuid.UUID(at_processor.reference.removeprefix(REFERENCE))).first()
+    ours = Invoice.objects.filter(pk=invoice_id).first()
     if ours is None:
         logger.error("an invoice that this store did not make was paid", invoice=at_processor.id)
     return ours

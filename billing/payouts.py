@@ -15,7 +15,7 @@ from django.db.models import F
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, StoreError
-from agentstore.kit.ids import new_id
+from agentstore.kit.ids import id_in, new_id
 from agentstore.kit.locks import only_one
 from agentstore.kit.money import Money
 from billing import bank_payouts, webhooks
@@ -233,9 +233,9 @@ def settle_payout_event(*, event_id: int) -> None:
         processor_ref = str(row.payload["data"]["object"]["id"])
         told = transfers.retrieve_payout(payout_id=processor_ref, account_id=account)
     with webhooks.handle(event_id) as event:
-        if event is None or told is None or not told.reference.startswith(REFERENCE):
+        payout_id = None if told is None else id_in(told.reference, REFERENCE)
+        if event is None or told is None or payout_id is None:
             return
-        payout_id = uuid.UUID(told.reference.removeprefix(REFERENCE))
         # An account's owner may write any reference on payouts of its own.
         ours = Payout.objects.filter(pk=payout_id, processor_account=account, processor_ref__in=["", told.id])
         if ours.exists():

@@ -14,15 +14,16 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
+from agentstore.kit.ids import id_in
 from billing import invoice_chargebacks, webhooks
 from billing.accounts import merchant_receivable, processor_clearing
 from billing.invoices import note_settled
 from billing.journals import processor_fee_journal
 from billing.ledger import credit, debit, post, post_many
-from billing.models import BillingParty, Invoice, Repayment, RepaymentChange, WebhookEvent
+from billing.models import BillingParty, Invoice, Repayment, RepaymentChange
 from billing.processor import checkout
 from billing.processor.disputes import ProcessorDispute
-from billing.processor.payments import Payment, retrieve_payment, smallest_payment
+from billing.processor.payments import Payment, require_paid, retrieve_payment, smallest_payment
 from billing.write_offs import amount_to_give_up, undo_write_offs
 
 REFERENCE: Final = "repayment:"
@@ -129,12 +130,7 @@ def settle_repayment(*, repayment_id: uuid.UUID, payment: Payment) -> Repayment:
     invoice_id = Repayment.objects.values_list("invoice", flat=True).get(pk=repayment_id)
     invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
     repayment = Repayment.objects.select_for_update().select_related("invoice").get(pk=repayment_id)
-    if (
-        payment.reference != f"{REFERENCE}{repayment_id}"
-        or payment.received != repayment.amount
-        or not payment.paid
-    ):
-        raise Conflict(f"Payment {payment.id} is not what was to be paid.", code="amount_mismatch")
+    require_paid(payment, reference=f"{REFERENCE}{repayment_id}", amount=repayment.amount)
     at = now()
     if payment.fee is not None and payment.fee.micros:
         post_many([processor_fee_journal(payment_ref=payment.id, fee=payment.fee, occurred_at=at)])
@@ -161,10 +157,7 @@ def settle_repayment(*, repayment_id: uuid.UUID, payment: Payment) -> Repayment:
 
 def settle_repayment_event(*, event_id: int) -> None:
     """What a processor's event about a repayment brings about, once. Asks the processor for the payment of now."""
-    row = WebhookEvent.objects.get(pk=event_id)
-    payment = None
-    if row.type == "payment_intent.succeeded" and row.handled_at is None:
-        payment = retrieve_payment(payment_id=str(row.payload["data"]["object"]["id"]))
+    payment = webhooks.paid_now(event_id)
     with webhooks.handle(event_id) as event:
         repayment_id = None if event is None else named(event.reference)
         if event is None or repayment_id is None:
@@ -186,13 +179,9 @@ def settle_dispute(*, dispute: ProcessorDispute, payment: Payment) -> None:
 
 def named(reference: str) -> uuid.UUID | None:
     """The repayment that a reference at the processor names; None for another store's and for other things."""
-    if not reference.startswith(REFERENCE):
-        return None
-    try:
-        repayment_id = uuid.UUID(reference.removeprefix(REFERENCE))
-    except ValueError:
-        return None
-    return repayment_id if Repayment.objects.filter(pk=repayment_id).exists() else None
+    repayment_id = id_in(reference, REFERENCE)
+    ours = repayment_id is not None and Repayment.objects.filter(pk=repayment_id).exists()
+    return repayment_id if ours else None
 
 
 @transaction.atomic

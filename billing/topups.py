@@ -13,11 +13,12 @@ from django.db import transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, NotFound, Unavailable
+from agentstore.kit.ids import id_in
 from agentstore.kit.money import Money
 from billing import chargebacks, webhooks
 from billing.journals import processor_fee_journal, top_up_journal
 from billing.ledger import post_many
-from billing.models import TopUp, TopUpChange, WebhookEvent
+from billing.models import TopUp, TopUpChange
 from billing.names import merchant_page
 from billing.notices import tell
 from billing.processor.disputes import ProcessorDispute
@@ -26,7 +27,7 @@ from billing.processor.payments import (
     Payment,
     confirm_payment,
     create_payment,
-    retrieve_payment,
+    require_paid,
     smallest_payment,
 )
 from billing.processor.test_methods import TEST_METHODS, takes_test_cards
@@ -96,12 +97,7 @@ def settle_top_up(*, top_up_id: uuid.UUID, payment: Payment) -> TopUp:
     Raises Conflict when the processor took another amount, or took it for something else.
     """
     top_up = TopUp.objects.select_for_update().get(pk=top_up_id)
-    if (
-        payment.reference != f"{REFERENCE}{top_up_id}"
-        or payment.received != top_up.amount
-        or not payment.paid
-    ):
-        raise Conflict(f"Payment {payment.id} is not what was to be paid.", code="amount_mismatch")
+    require_paid(payment, reference=f"{REFERENCE}{top_up_id}", amount=top_up.amount)
     at = now()
     drafts = [
         top_up_journal(
@@ -122,15 +118,11 @@ def settle_top_up(*, top_up_id: uuid.UUID, payment: Payment) -> TopUp:
 
 def settle_event(*, event_id: int) -> None:
     """What a processor's event about a top-up brings about, once. Asks the processor for the payment of now."""
-    row = WebhookEvent.objects.get(pk=event_id)
-    paid = row.type == "payment_intent.succeeded"
-    payment = None
-    if paid and row.handled_at is None:
-        payment = retrieve_payment(payment_id=str(row.payload["data"]["object"]["id"]))
+    payment = webhooks.paid_now(event_id)
     with webhooks.handle(event_id) as event:
         if event is None:
             return
-        top_up_id = _named(event.reference)
+        top_up_id = id_in(event.reference, REFERENCE)
         if top_up_id is None or not TopUp.objects.filter(pk=top_up_id).exists():
             return
         if payment is not None:
@@ -145,7 +137,7 @@ def settle_dispute(*, dispute: ProcessorDispute, payment: Payment) -> None:
 
     Twice is once, and the order of the events does not matter. Raises as `settle_top_up`.
     """
-    top_up_id = _named(payment.reference)
+    top_up_id = id_in(payment.reference, REFERENCE)
     if top_up_id is None or not TopUp.objects.filter(pk=top_up_id).exists():
         return
     top_up = settle_top_up(top_up_id=top_up_id, payment=payment)
@@ -164,13 +156,6 @@ def settle_dispute(*, dispute: ProcessorDispute, payment: Payment) -> None:
     if won:
         chargebacks.post_won(dispute_ref=dispute.id, amount=amount)
         chargebacks.post_top_up_given_back(dispute_ref=dispute.id, merchant_ref=merchant_ref, amount=amount)
-
-
-def _named(reference: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(reference.removeprefix(REFERENCE))
-    except ValueError:
-        return None
 
 
 @transaction.atomic

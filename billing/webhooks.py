@@ -22,6 +22,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.models import WebhookEvent
 from billing.processor.events import verify_event
+from billing.processor.payments import Payment, retrieve_payment
 
 logger = structlog.get_logger(__name__)
 
@@ -126,6 +127,17 @@ def dispatch_unhandled(*, limit: int = 500) -> int:
 
 def _wait(attempts: int) -> timedelta:
     return min(_LONGEST_WAIT, _GRACE * (1 << min(attempts, 10)))
+
+
+def paid_now(event_id: int) -> Payment | None:
+    """The payment that an event says has succeeded, as the processor has it now, its own fee included.
+
+    None for other events, and for those that are handled. Outside of a transaction. Raises ProcessorUnavailable.
+    """
+    row = WebhookEvent.objects.get(pk=event_id)
+    if row.handled_at is not None or row.type != "payment_intent.succeeded":
+        return None
+    return retrieve_payment(payment_id=str(row.payload["data"]["object"]["id"]))
 
 
 @contextmanager

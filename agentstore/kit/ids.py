@@ -34,6 +34,14 @@ def first_id_at(instant: datetime) -> uuid.UUID:
     return uuid.UUID(int=(milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | 0b10 << 62)
 
 
+def id_in(reference: str, prefix: str) -> uuid.UUID | None:
+    """The id in a reference of ours, `<prefix><uuid>`; None for one of another kind, and for what is none of ours."""
+    try:
+        return uuid.UUID(reference.removeprefix(prefix)) if reference.startswith(prefix) else None
+    except ValueError:
+        return None
+
+
 def public_id(prefix: str, number: int) -> str:
     """`var_42` for ("var", 42)."""
     return f"{prefix}_{number}"

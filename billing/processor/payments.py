@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import stripe
 
+from agentstore.kit.errors import Conflict
 from agentstore.kit.money import Money
 from billing.processor.client import client, typed_errors
 from billing.processor.errors import ProcessorRefused
@@ -117,6 +118,12 @@ def retrieve_payment(*, payment_id: str) -> Payment:
         return _payment(client().v1.payment_intents.retrieve(payment_id, {"expand": _EXPAND}))
 
 
+def require_paid(payment: Payment, *, reference: str, amount: Money) -> None:
+    """Raises Conflict (`amount_mismatch`) when a payment is not of this amount, for something else, or not paid."""
+    if payment.reference != reference or payment.received != amount or not payment.paid:
+        raise Conflict(f"Payment {payment.id} is not what was to be paid.", code="amount_mismatch")
+
+
 def refund_payment(*, payment_id: str, amount: Money, reference: str) -> ProcessorRefund:
     """Pay a part or all of a payment back, once per reference.
 
@@ -167,5 +174,6 @@ __all__ = [
     "confirm_payment",
     "create_payment",
     "refund_payment",
+    "require_paid",
     "retrieve_payment",
 ]

@@ -17,9 +17,9 @@ from django.db import transaction
 from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
+from agentstore.kit.ids import id_in
 from agentstore.kit.money import Money
 from billing import invoice_chargebacks, metering, repayments, sales, topups, webhooks
-from billing.models import WebhookEvent
 from billing.processor.disputes import ProcessorDispute
 from billing.processor.payments import Payment, retrieve_payment
 from billing.webhooks import ProcessorEvent
@@ -49,7 +49,7 @@ class AmountMismatch(Conflict):
 def settle_event(*, event_id: int) -> None:
     """Do what an event asks for, once. Raises when it cannot be done now; the inbox hands it out again."""
     dispute = dispute_now(event_id)
-    payment = retrieve_payment(payment_id=dispute.payment_id) if dispute else _payment_now(event_id)
+    payment = retrieve_payment(payment_id=dispute.payment_id) if dispute else webhooks.paid_now(event_id)
     invoice = None
     if dispute is not None and payment is not None and not payment.reference:
         invoice = invoice_chargebacks.invoice_paid_by(payment_id=payment.id)
@@ -57,7 +57,7 @@ def settle_event(*, event_id: int) -> None:
         if event is None:
             return
         if event.type.startswith("payment_intent."):
-            checkout_id = _named(event, CHECKOUT)
+            checkout_id = id_in(event.reference, CHECKOUT)
             if checkout_id is not None and Checkout.objects.filter(pk=checkout_id).exists():
                 _settle_payment_event(event, checkout_id, payment)
         elif dispute is not None and invoice is not None:
@@ -65,7 +65,7 @@ def settle_event(*, event_id: int) -> None:
         elif dispute is not None:
             _settle_dispute_event(event, dispute, payment)
         elif event.type.startswith("refund."):
-            refund_id = _named(event, REFUND)
+            refund_id = id_in(event.reference, REFUND)
             if refund_id is not None and Refund.objects.filter(pk=refund_id).exists():
                 _settle_refund_event(event, refund_id)
             else:
@@ -94,27 +94,6 @@ def settle_paid(*, checkout_id: uuid.UUID) -> bool:
     return True
 
 
-def _payment_now(event_id: int) -> Payment | None:
-    """What the processor says of a succeeded payment now, its own fee included;
-
-    Asked outside the transaction.
-    """
-    row = WebhookEvent.objects.get(pk=event_id)
-    if row.handled_at is not None or row.type != "payment_intent.succeeded":
-        return None
-    return retrieve_payment(payment_id=str(row.payload["data"]["object"]["id"]))
-
-
-def _named(event: ProcessorEvent | Payment, prefix: str) -> uuid.UUID | None:
-    """The id in our own reference, None where the object is not ours or of another kind."""
-    if not event.reference.startswith(prefix):
-        return None
-    try:
-        return uuid.UUID(event.reference.removeprefix(prefix))
-    except ValueError:
-        return None
-
-
 def _settle_dispute_event(event: ProcessorEvent, dispute: ProcessorDispute, payment: Payment | None) -> None:
     """A bank can only take back what was paid: an event that overtook the payment's settles that first."""
     if payment is not None and payment.reference.startswith(topups.REFERENCE):
@@ -123,7 +102,7 @@ def _settle_dispute_event(event: ProcessorEvent, dispute: ProcessorDispute, paym
     if payment is not None and payment.reference.startswith(repayments.REFERENCE):
         repayments.settle_dispute(dispute=dispute, payment=payment)
         return
-    checkout_id = _named(payment, CHECKOUT) if payment is not None else None
+    checkout_id = id_in(payment.reference, CHECKOUT) if payment is not None else None
     if payment is None or checkout_id is None or not Checkout.objects.filter(pk=checkout_id).exists():
         logger.error(
             "a dispute of a payment that is not ours", dispute=dispute.id, payment=dispute.payment_id

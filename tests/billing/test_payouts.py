@@ -114,6 +114,17 @@ def test_a_payout_of_anothers_account_says_nothing_of_it(standin, account, studi
     assert payout.status == "sent"
 
 
+def test_what_an_accounts_owner_writes_on_a_payout_may_be_no_id(standin, account):
+    transfers.send_transfer(reference="gift:1", account_id=account.processor_ref, amount=usd("9"))
+    own = client().v1.payouts.create(
+        {"amount": 900, "currency": "usd", "metadata": {"reference": "payout:mine"}},
+        {"stripe_account": account.processor_ref},
+    )
+    arrive(standin, account)
+    (row,) = WebhookEvent.objects.filter(type="payout.paid", payload__data__object__id=own.id)
+    assert row.handled_at
+
+
 def test_too_little_rolls_over_and_a_month_has_one_payout(account, studio_ref):
     earn(studio_ref, "24.99")
     assert prepare(studio_ref) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentstore.kit.ids import MalformedId, new_id, parse_public_id, public_id
+from agentstore.kit.ids import MalformedId, id_in, new_id, parse_public_id, public_id
 from agentstore.kit.pagination import MalformedCursor, decode_cursor, encode_cursor
 
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -21,6 +21,14 @@ def test_new_ids_are_version_seven_and_differ():
     assert {(one.version, one.variant) for one in ids} == {(7, uuid.RFC_4122)}
     milliseconds = [one.int >> 80 for one in ids]
     assert milliseconds == sorted(milliseconds)
+
+
+def test_an_id_is_in_a_reference_of_its_kind_alone():
+    one = new_id()
+    assert id_in(f"topup:{one}", "topup:") == one
+    assert [id_in(text, "topup:") for text in (str(one), f"refund:{one}", "topup:x", "topup:", "")] == [
+        None
+    ] * 5
 
 
 @given(st.sampled_from(["prod", "var", "off"]), st.integers(0, 10**18 - 1))
