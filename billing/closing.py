@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Min
 
 from agentstore.kit.clock import now
+from agentstore.kit.locks import wait_turn
 from billing.errors import ChainBroken
 from billing.models import DailyClose, Journal
 from billing.periods import day_of, end_of
@@ -27,7 +28,6 @@ SETTLE = timedelta(minutes=10)
 # The lines of a close before its journals'.
 _HEADING = 2
 START = b"agentstore ledger 1\n"
-_LOCK = 0x1ED6E4  # one closer at a time
 
 # The journals of a close: of its day, and stragglers whose transaction ended after an earlier close.
 _COVERED = """
@@ -69,8 +69,8 @@ def close_due_days(*, at: datetime | None = None) -> list[DailyClose]:
 
 @transaction.atomic
 def _close_next(at: datetime) -> DailyClose | None:
+    wait_turn("billing.close_day")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         last = DailyClose.objects.order_by("-day").first()
         day = last.day + timedelta(days=1) if last else first_day()
         if day is None or at < end_of(day) + SETTLE:

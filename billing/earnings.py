@@ -15,6 +15,7 @@ from django.db.models import Sum
 
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
+from agentstore.kit.locks import wait_turn
 from agentstore.kit.money import Money, apply_rate
 from billing.accounts import AccountKey, developer_pending
 from billing.ledger import balance, credit, debit, post
@@ -80,8 +81,7 @@ def settle_earnings(*, owner_ref: str, currency: str) -> bool:
 
 def lock_owner(owner_ref: str) -> None:
     """One at a time moves an owner's earnings, until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"billing.earnings:{owner_ref}"])
+    wait_turn(f"billing.earnings:{owner_ref}")
 
 
 def immature(owner_ref: str, currency: str, at: datetime | None = None) -> Money:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Refused
+from agentstore.kit.locks import wait_turn
 from agentstore.kit.money import Money
 from billing.accounts import merchant_receivable, rounding
 from billing.invoices import prepare_invoice
@@ -33,11 +34,11 @@ def close_month(month: Month) -> StatementPeriod:
     """
     if now() < month.closes_at:
         raise MonthStillOpen(f"{month} closes on {month.closes_at:%d %B}.")
+    wait_turn("billing.close_month")
+    found = StatementPeriod.objects.filter(month=str(month)).first()
+    if found is not None:
+        return found
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('billing.close_month'))")
-        found = StatementPeriod.objects.filter(month=str(month)).first()
-        if found is not None:
-            return found
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
         mark = int(cursor.fetchone()[0])
     return StatementPeriod.objects.create(month=str(month), ends_at=month.end, mark=mark)
@@ -71,8 +72,7 @@ def make_statements(period: StatementPeriod) -> int:
 @transaction.atomic
 def make_statement(*, period: StatementPeriod, owner_ref: str, currency: str) -> Statement:
     """One owner's statement, once: its lines, balances, rounding, and the invoice for its charges."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"billing.statement:{owner_ref}"])
+    wait_turn(f"billing.statement:{owner_ref}")
     earlier = Statement.objects.filter(owner_ref=owner_ref, currency=currency)
     found = earlier.filter(period=period).first()
     if found is not None:

@@ -10,15 +10,24 @@ from django.db import connection
 
 
 @contextmanager
-def only_one(thing: uuid.UUID) -> Iterator[bool]:
-    """Whether this is the only work on a thing at the moment. Never waits, and needs no transaction."""
+def only_one(thing: uuid.UUID, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this is the only work on a thing at the moment. Needs no transaction; waits only when told to."""
     key = thing.int % 2**63
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        mine = bool(cursor.fetchone()[0])
+        if wait:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [key])
+        else:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        mine = wait or bool(cursor.fetchone()[0])
     try:
         yield mine
     finally:
         if mine:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def wait_turn(name: str) -> None:
+    """Waits until no other transaction has the turn of this name, and keeps it until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from agentstore.kit.clock import now
+from agentstore.kit.locks import wait_turn
 from agentstore.kit.money import Money
 from marketplace.ranking.models import Conversion, ConversionChange, Exposure
 
@@ -132,5 +133,4 @@ def _reason_not_to_count(
 
 def _lock_buyer(agent_id: UUID, buyer_ref: str) -> None:
     """Serialise one buyer with one agent until the transaction ends, so that the cap cannot be raced past."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{agent_id}:{buyer_ref}"])
+    wait_turn(f"{agent_id}:{buyer_ref}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connection
-
 from agentstore.identity.models import User
 from agentstore.kit.errors import NotFound
+from agentstore.kit.locks import wait_turn
 from marketplace.catalog.models import FeedImport, FeedImportStatusChange
 
 
@@ -27,5 +26,4 @@ def move_import(feed_import: FeedImport, *, to: str, reason: str, by: User | Non
 
 def lock_merchant(merchant_id: UUID) -> None:
     """Imports of one merchant take turns, batch by batch; the lock ends with the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(merchant_id)])
+    wait_turn(str(merchant_id))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
-
-from django.db import connection
+from uuid import UUID
 
 from agentstore.kit.errors import Conflict
+from agentstore.kit.locks import only_one
 from marketplace.catalog.models import IndexOutbox, Product
 from marketplace.catalog.search.backend import IndexDocument
 from marketplace.catalog.search.documents import read_documents
@@ -16,7 +16,7 @@ from marketplace.catalog.search.embedding import await_vectors
 from marketplace.catalog.search.fulltext import get_fulltext
 from marketplace.catalog.search.hybrid import get_backend
 
-_LOCK: Final = 0x6361745F  # "cat_": the key of PostgreSQL's advisory lock for the index's writer
+_WRITER: Final = UUID("0c7a1c1e-5d0b-4c0e-9f0a-2b6f1f3f6361")
 DRAIN_ROWS: Final = 5_000
 _REBUILD_BATCH: Final = 1_000
 
@@ -30,18 +30,10 @@ class IndexBusy(Conflict):
 @contextmanager
 def writer_lock(*, wait: bool) -> Iterator[None]:
     """The right to write the index, one process at a time. Raises IndexBusy when taken, or waits."""
-    with connection.cursor() as cursor:
-        if wait:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        else:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-            if not cursor.fetchone()[0]:
-                raise IndexBusy("The search index is being written.", hint="Try again in a moment.")
-    try:
+    with only_one(_WRITER, wait=wait) as mine:
+        if not mine:
+            raise IndexBusy("The search index is being written.", hint="Try again in a moment.")
         yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def drain_outbox(*, limit: int = DRAIN_ROWS) -> int:
