@@ -27,12 +27,10 @@ def may_ignore_triggers() -> bool:
 
 
 def somebody_waits_for_a_lock() -> bool:
-    """Whether a transaction stands still because of another's lock."""
+    """Whether another connection stands still because of a lock of this one."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-            " WHERE datname = current_database() AND NOT granted)"
-            " OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)"
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
         )
         return bool(cursor.fetchone()[0])
 

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.core.files.base import File
 
 from marketplace.catalog.feeds import run_import, start_import
@@ -23,6 +24,14 @@ def data_dir(settings, tmp_path):
     settings.DATA_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
     return tmp_path
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Of what workers were told to do: the ids."""
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: sent.append(args[0]))
+    return sent
 
 
 @pytest.fixture

@@ -11,20 +11,32 @@ from marketplace.catalog.models import Category, FeedImport, Offer, Variant
 from tests.catalog.test_imports import HEADER, counts, lines
 
 
-def test_the_databases_own_trouble_is_no_lines_fault(merchant, load):
+def object_to(item_id, *, state):
+    """A trigger stands for whatever PostgreSQL may object to."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE FUNCTION pg_temp.dead() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF NEW.item_id = 'i7' THEN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END IF; "
-            "RETURN NEW; END $$;"
-            "CREATE TRIGGER dead BEFORE INSERT ON catalog_variant FOR EACH ROW EXECUTE FUNCTION pg_temp.dead()"
+            "CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF NEW.item_id = '{item_id}' THEN RAISE SQLSTATE '{state}'; END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER no BEFORE INSERT ON catalog_variant FOR EACH ROW EXECUTE FUNCTION pg_temp.no()"
         )
+
+
+def test_one_item_that_the_database_refuses_takes_no_other_with_it(merchant, load):
+    object_to("i13", state="P0001")
+    report = load(merchant, lines(20))
+    assert counts(report) == (19, 0, 0, 1)
+    refusal = report.refusals.get()
+    assert (refusal.line, refusal.item_id, refusal.code) == (15, "i13", "not_storable")
+
+
+def test_the_databases_own_trouble_is_no_lines_fault(merchant, load):
+    object_to("i7", state="40P01")
     with pytest.raises(OperationalError):
         load(merchant, lines(9), batch=5)
     stopped = FeedImport.objects.get()
     assert (stopped.status, stopped.lines_read, counts(stopped)) == ("running", 6, (5, 0, 0, 0))
     with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER dead ON catalog_variant")
+        cursor.execute("DROP TRIGGER no ON catalog_variant")
     assert counts(run_import(import_id=stopped.pk)) == (9, 0, 0, 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -16,6 +15,7 @@ from marketplace.catalog.hostile.examining import examine_products
 from marketplace.catalog.hostile.marks import Marks, read_marks
 from marketplace.catalog.models import MarkedText, Media, Product, TextExamination, Variant
 from tests.catalog.lamps import ORDER, feed, marks
+from tests.conversations.world import until
 from tests.database import somebody_waits_for_a_lock
 
 
@@ -142,10 +142,7 @@ def test_a_description_that_is_published_during_an_examination_takes_its_turn(lo
     with transaction.atomic():
         TextExamination.objects.select_for_update().get()
         publishing.start()
-        deadline = time.monotonic() + 20
-        while not somebody_waits_for_a_lock():
-            assert publishing.is_alive()
-            assert time.monotonic() < deadline
+        until(somebody_waits_for_a_lock)
         assert examine_products() == 1
     publishing.join(20)
     assert Product.objects.get().description == "A lamp."

@@ -1,7 +1,6 @@
 """A merchant's imports take turns: the newer feed wins, whichever worker is quicker."""
 
 import pytest
-from celery import current_app
 from django.core.files.base import ContentFile
 from django.urls import reverse
 
@@ -12,14 +11,6 @@ from marketplace.catalog.models import FeedImport
 from tests.catalog.conftest import FEED
 
 OLDER, NEWER = FEED.replace("899.99 USD", "800 USD"), FEED.replace("899.99 USD", "700 USD")
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """Which imports workers were told to read."""
-    sent = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: sent.append(args[0]))
-    return sent
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from marketplace.catalog.models import Category, FeedImport, IndexOutbox, Offer,
 from marketplace.catalog.stock import OutOfStock, buy_reserved, release_stock, reserve_stock
 from tests.catalog.conftest import FEED
 from tests.conversations.world import until
+from tests.database import somebody_waits_for_a_lock
 
 ITEM = {"id": "x", "title": "X", "price": "1 USD", "availability": "in_stock"}
 HEADER = "id,title,price,availability,quantity\n"
@@ -193,21 +194,6 @@ def test_an_import_that_nobody_works_on_is_found(merchant):
     assert stalled_imports() == [started.pk]
 
 
-def test_one_item_that_the_database_refuses_takes_no_other_with_it(merchant, load):
-    """A trigger stands for whatever PostgreSQL may object to."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION pg_temp.no_13() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF NEW.item_id = 'i13' THEN RAISE EXCEPTION 'thirteen'; END IF; RETURN NEW; END $$;"
-            "CREATE TRIGGER no_13 BEFORE INSERT ON catalog_variant FOR EACH ROW "
-            "EXECUTE FUNCTION pg_temp.no_13()"
-        )
-    report = load(merchant, lines(20))
-    assert counts(report) == (19, 0, 0, 1)
-    refusal = report.refusals.get()
-    assert (refusal.line, refusal.item_id, refusal.code) == (15, "i13", "not_storable")
-
-
 def test_the_last_line_of_an_item_wins(merchant, load):
     report = load(merchant, HEADER + "a,A,1 USD,in_stock,1\nb,B,1 USD,in_stock,1\na,A,2 USD,in_stock,1\n")
     assert counts(report) == (2, 1, 0, 0)
@@ -271,15 +257,11 @@ def test_a_second_run_of_an_import_steps_back_at_once(merchant):
             connection.close()
 
     first = threading.Thread(target=work)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic():
         # The first run waits for the merchant's lock in the midst of its batch.
         lock_merchant(merchant.pk)
         first.start()
-        waiting = (
-            "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-            " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
-        )
-        until(lambda: cursor.execute(waiting).fetchone())
+        until(somebody_waits_for_a_lock)
         second = run_import(import_id=started.pk)
         assert (second.status, counts(second)) == ("running", (0, 0, 0, 0))
     first.join()

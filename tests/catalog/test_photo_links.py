@@ -14,6 +14,7 @@ from marketplace.catalog.media import attach_photo, photo_url
 from marketplace.catalog.models import Media, PhotoLink, Product
 from marketplace.catalog.photo_links import fetch_photos
 from tests.conversations.world import until
+from tests.database import somebody_waits_for_a_lock
 from tests.web import body, lead_to
 
 HEADER = "id,title,price,availability,image_link,additional_image_link\n"
@@ -226,11 +227,10 @@ def test_a_photograph_that_comes_while_its_link_goes_goes_too(merchant, load):
             connection.close()
 
     dropping = threading.Thread(target=drop)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic():
         link = PhotoLink.objects.select_for_update().get()
         dropping.start()
-        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        until(lambda: cursor.execute(waiting).fetchone())
+        until(somebody_waits_for_a_lock)
         link.media = attach_photo(product=link.product, source=io.BytesIO(picture()))
         link.status = PhotoLink.Status.DONE
         link.save()

@@ -4,7 +4,6 @@ import gzip
 from datetime import timedelta
 
 import pytest
-from celery import current_app
 from django.db import connection
 from django.urls import reverse
 
@@ -109,14 +108,6 @@ def test_a_worker_that_died_while_fetching_is_followed_by_another(source):
     FeedPull.objects.create(source=source, started_at=now() - timedelta(minutes=16))
     assert pull(source).outcome == FeedPull.Outcome.IMPORTED
     assert [row.outcome for row in source.pulls.all()] == ["imported", "failed"]
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """What workers were told to do."""
-    sent = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: sent.append(args[0]))
-    return sent
 
 
 @pytest.mark.django_db(transaction=True)

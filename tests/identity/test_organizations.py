@@ -1,7 +1,6 @@
 """Organizations and their members. Charlie, who is nobody's colleague, is refused everywhere."""
 
 import threading
-import time
 
 import pytest
 from django.db import connection, transaction
@@ -11,6 +10,7 @@ from agentstore.identity.access import organization_for, require_operator, requi
 from agentstore.identity.models import Membership, MembershipEvent, Organization
 from agentstore.identity.services import LastOwner, add_member, create_organization, remove_member
 from agentstore.kit.errors import Conflict, Forbidden, Invalid, NotFound, StoreError, Unauthenticated
+from tests.conversations.world import until
 from tests.database import somebody_waits_for_a_lock
 
 
@@ -113,9 +113,7 @@ def test_of_two_owners_who_leave_at_once_one_stays(studio, alice, bob):
     with transaction.atomic():
         remove_member(organization=studio, user=alice, by=alice)
         bob_leaves.start()
-        deadline = time.monotonic() + 20
-        while bob_leaves.is_alive() and not somebody_waits_for_a_lock():
-            assert time.monotonic() < deadline
+        until(somebody_waits_for_a_lock)
     bob_leaves.join(timeout=20)
     assert len(refused) == 1
     assert roles(studio) == {"Bob": "owner"}

@@ -21,6 +21,7 @@ from marketplace.shopping.models import Attribution, Checkout, OrderLine, Quote,
 from marketplace.shopping.quotes import QuoteGone, split_line, take_quotes
 from marketplace.shopping.refunds import issue_refund, send_refund
 from tests.conversations.world import until
+from tests.database import somebody_waits_for_a_lock
 from tests.orders.bargains import agree, allow
 from tests.orders.world import HOME, account, books_balance, check_out, pay, show, talk, usd
 
@@ -197,15 +198,6 @@ def buyer() -> Checkout:
     )
 
 
-def somebody_waits() -> bool:
-    """Whether another connection waits for a lock of this one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        )
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.django_db(transaction=True)
 def test_of_two_checkouts_at_once_one_has_it(quote):
     """The second one comes while the first has the quote and is not done; it waits, and is refused."""
@@ -225,7 +217,7 @@ def test_of_two_checkouts_at_once_one_has_it(quote):
     with transaction.atomic():
         take_quotes(checkout=first, quotes=[quote])
         late.start()
-        until(somebody_waits)
+        until(somebody_waits_for_a_lock)
     late.join()
     quote.refresh_from_db()
     assert (quote.checkout, len(refused)) == (first, 1)
