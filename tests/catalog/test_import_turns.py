@@ -1,14 +1,20 @@
 """A merchant's imports take turns: the newer feed wins, whichever worker is quicker."""
 
+import threading
+
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection, transaction
 from django.urls import reverse
 
 from agentstore.identity.tokens import issue_token
 from marketplace.catalog.feeds import roll_back_import, run_import, start_import, start_roll_back
+from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.feeds.runner import MOST_ATTEMPTS
 from marketplace.catalog.models import FeedImport
 from tests.catalog.conftest import FEED
+from tests.conversations.world import until
+from tests.database import somebody_waits_for_a_lock
 
 OLDER, NEWER = FEED.replace("899.99 USD", "800 USD"), FEED.replace("899.99 USD", "700 USD")
 
@@ -89,6 +95,28 @@ def test_the_end_of_a_roll_back_lets_the_next_one_be_read(take, run, sent):
     assert run(newer).status == "waiting"
     assert run(older, roll_back_import).status == "undone"
     assert sent == [str(newer.pk)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_roll_back_that_is_asked_for_beside_a_batch_waits_for_it(merchant, load):
+    report = load(merchant, FEED)
+
+    def ask():
+        try:
+            start_roll_back(import_id=report.pk, merchant=merchant, by=None, enqueue=False)
+        finally:
+            connection.close()
+
+    asking = threading.Thread(target=ask)
+    with transaction.atomic():
+        # As batches lock: the import, then the merchant.
+        FeedImport.objects.select_for_update().get(pk=report.pk)
+        asking.start()
+        until(somebody_waits_for_a_lock)
+        lock_merchant(merchant.pk)
+    asking.join()
+    report.refresh_from_db()
+    assert report.status == "undoing"
 
 
 def test_an_import_that_breaks_off_again_and_again_holds_up_no_other_for_ever(take, run, sent):

@@ -53,10 +53,11 @@ def start_roll_back(
 
     Raises ImportNotFound for another merchant's, CannotRollBack.
     """
-    lock_merchant(merchant.pk)
+    # The row first, as the batches do that may be at work on it.
     feed_import = FeedImport.objects.select_for_update().filter(pk=import_id, merchant=merchant).first()
     if feed_import is None:
         raise ImportNotFound("There is no such import.")
+    lock_merchant(merchant.pk)
     if objection := _objection(feed_import):
         raise CannotRollBack(objection)
     move_import(feed_import, to=FeedImport.Status.UNDOING, reason=reason or "rolled back", by=by)
