@@ -22,7 +22,6 @@ from marketplace.catalog.feeds.prices import PRICE_COLUMNS, read_prices
 from marketplace.catalog.feeds.progress import lock_merchant
 from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.feeds.runner import run_import
-from marketplace.catalog.feeds.turns import enqueue_import
 from marketplace.catalog.models import FeedImport, Offer
 from marketplace.catalog.outbox import announce_products
 
@@ -58,7 +57,7 @@ def _require_few(items: Sequence[Any]) -> None:
 def push_items(*, merchant: Organization, items: Sequence[Any], dry_run: bool = False) -> FeedImport:
     """Whole items under a feed's column names, read at once; the import with its report. Raises Invalid.
 
-    While another import of the merchant is under way it waits its turn, and a worker reads it.
+    While another import of the merchant is under way it waits, and a worker reads it behind that one.
     """
     _require_few(items)
     lines = "".join(f"{json.dumps(item)}\n" for item in items)
@@ -70,10 +69,7 @@ def push_items(*, merchant: Organization, items: Sequence[Any], dry_run: bool = 
         dry_run=dry_run,
         enqueue=False,
     )
-    pushed = run_import(import_id=started.pk)
-    if pushed.status == FeedImport.Status.WAITING:
-        enqueue_import(pushed.pk)
-    return pushed
+    return run_import(import_id=started.pk)
 
 
 @transaction.atomic
