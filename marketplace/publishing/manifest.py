@@ -25,7 +25,7 @@ Skill = Literal["chat", "negotiate", "outfit", "try_on", "stream"]
 Permission = Literal["catalog", "negotiate", "cart", "profile", "photos", "model", "ask"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=3, max_length=60)]
 _Line = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
-Argument = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+Argument = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class _Strict(BaseModel):

@@ -13,7 +13,6 @@ from agentstore.identity.models import Membership
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid, Refused
 from agentstore.kit.ids import MalformedId, parse_public_id, public_id
-from agentstore.kit.text import storable
 from billing import fees, metering
 from billing.fraud import Rule
 from billing.metering import PpcvOutcome
@@ -66,7 +65,7 @@ def recommend(
     Raises Invalid without a reason, NoTurn when the turn has ended. A refusal is a value, so that its
     record is kept.
     """
-    reason, variant_id = storable(reason).strip(), storable(variant_id)
+    reason = reason.strip()
     if not reason:
         raise Invalid("A recommendation needs a reason.", hint="Say in a sentence why it suits the shopper.")
     turn = lock_running_turn(conversation_id=conversation_id, turn_id=turn_id)

@@ -59,7 +59,7 @@ def start_turn(*, conversation: Conversation, text: str) -> Turn:
     Notes the price limit that the message states. Raises Invalid for no text or too much of it,
     ConversationClosed, AgentNotServing when the agent was suspended since, TurnRunning.
     """
-    text = storable(text).strip()
+    text = text.strip()
     if not text:
         raise Invalid("Write something first.")
     if len(text) > MESSAGE_LETTERS:

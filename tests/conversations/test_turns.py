@@ -63,7 +63,7 @@ def test_a_message_is_stored_masked_and_its_limit_noted(conversation):
     assert conversation.limits == {}
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "\x00", "x" * 4001])
+@pytest.mark.parametrize("text", ["", "  \n", "x" * 4001])
 def test_what_is_no_message_is_refused(conversation, text):
     with pytest.raises(Invalid):
         start_turn(conversation=conversation, text=text)

@@ -13,7 +13,6 @@ from agentstore.identity.models import Organization, User
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, Invalid, NotFound
 from agentstore.kit.rates import count_call
-from agentstore.kit.text import storable
 from agentstore.kit.threads import in_thread
 from marketplace.catalog.drafting.facts import Facts, describe, facts_of
 from marketplace.catalog.drafting.model import NoDraft, describe_by_model, is_wanted
@@ -103,7 +102,7 @@ def publish_draft(*, draft_id: uuid.UUID, merchant: Organization, text: str, by:
     draft, product = _locked(draft_id, merchant)
     if draft.status != Status.DRAFT:
         raise DraftIsOver("This draft is published or discarded already.")
-    text = storable(text).replace("\r\n", "\n").strip()
+    text = text.replace("\r\n", "\n").strip()
     if not text or len(text) > LONGEST:
         raise Invalid(f"A description has 1 to {LONGEST} characters.")
     standing = standing_drafts([product]).get(product.pk)

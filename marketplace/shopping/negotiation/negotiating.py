@@ -14,7 +14,6 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Refused
 from agentstore.kit.ids import MalformedId, parse_public_id
 from agentstore.kit.money import Money
-from agentstore.kit.text import storable
 from marketplace.catalog.offers import OfferFact, read_offers
 from marketplace.catalog.ucp import objects
 from marketplace.shopping import events
@@ -78,10 +77,10 @@ def negotiate(*, conversation_id: uuid.UUID, turn_id: uuid.UUID, proposal: Propo
     conversation = turn.conversation
     fact = _read(proposal.offer_id)
     proposed = Money.from_minor(proposal.amount_minor, conversation.currency)
-    argument = storable(proposal.argument).strip()[:ARGUMENT_LETTERS]
+    argument = proposal.argument.strip()[:ARGUMENT_LETTERS]
     talk = _lock(conversation, fact)
     rounds = list(talk.rounds.select_related("quote").order_by("number"))
-    same = _heard_before(rounds, proposed, proposal.quantity, argument, storable(proposal.key))
+    same = _heard_before(rounds, proposed, proposal.quantity, argument, proposal.key)
     if same is not None:
         return Heard(same, getattr(same, "quote", None), fact, already=True)
     _require_grounded(fact, conversation, proposal.quantity)
@@ -92,7 +91,7 @@ def negotiate(*, conversation_id: uuid.UUID, turn_id: uuid.UUID, proposal: Propo
         proposed_micros=proposed.micros, argument=argument, kind=answer.kind,
         answered_micros=price.micros, price_micros=fact.price.micros, currency=fact.price.currency,
         rounds_left=answer.rounds_left, rule=rule, rule_version=rule.changes.first(), terms=terms.as_json(),
-        key=storable(proposal.key),
+        key=proposal.key,
     )  # fmt: skip
     quote = _quote(heard, conversation, fact, terms, number) if answer.kind == Kind.ACCEPT else None
     transaction.on_commit(lambda: _tell(heard, quote, fact))
