@@ -14,12 +14,12 @@ from marketplace.catalog.feeds.columns import ATTRIBUTES, LONGEST_TEXT, REQUIRED
 from marketplace.catalog.feeds.prices import Prices, read_instant, read_prices
 from marketplace.catalog.feeds.refusals import RowRefused, too_long
 from marketplace.catalog.measures import Measure, read_measure
+from marketplace.catalog.offers import MOST_STOCK
 
 _DIGITS: Final = re.compile(r"[0-9]{8}|[0-9]{12,14}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 # Control characters, what stands for bytes that are no UTF-8, and halves of characters, which JSON can spell.
 _UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ud800-\udfff]")
-_MOST_STOCK: Final = 1_000_000_000
 _LONGEST: Final = {"id": 120, "item_group_id": 120, "title": 300, "brand": 120, "sku": 120, "mpn": 120}
 _IN_STOCK: Final = frozenset({"in_stock", "instock", "available", "limited_availability"})
 _NOT_IN_STOCK: Final = frozenset(
@@ -126,7 +126,7 @@ def _count(column: str, text: str) -> int:
     except InvalidOperation:
         number = Decimal(-1)
     # The bounds first: a whole number of 1e999999999 would take all memory.
-    if not number.is_finite() or not 0 <= number <= _MOST_STOCK or number != int(number):
+    if not number.is_finite() or not 0 <= number <= MOST_STOCK or number != int(number):
         raise RowRefused(
             f"{column}_unreadable", f"The {column} {text!r:.40} is not a whole number from zero up."
         )
