@@ -19,7 +19,6 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +27,9 @@ from typing import Any
 
 import psutil
 
-from benchmarks.catalog_build import build_catalogue, timed
+from benchmarks.catalog_build import build_catalogue
 from benchmarks.catalog_rows import Sizes, queries
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, percentile, timed
 from benchmarks.store import own_store
 
 GOALS = {100_000: 30.0, 1_000_000: 80.0}
@@ -50,11 +49,6 @@ def each(work: Callable[[Any], object], inputs: list[Any]) -> list[float]:
     for value in inputs[:10]:
         work(value)
     return [1000 * timed(functools.partial(work, value)) for value in inputs]
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value below which that share of them lies."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 class Measured:
@@ -79,8 +73,7 @@ class Measured:
     def spread(self, name: str, spent: list[float], goal: float | None = None) -> None:
         """Median and 95th percentile."""
         self.p95[name] = percentile(spent, 0.95)
-        self.add(f"{name}, p50", statistics.median(spent), "ms")
-        self.add(f"{name}, p95", self.p95[name], "ms", goal=goal)
+        self.report.spread(f"{self.sizes.name}: {name}", spent, goal)
 
     def ask(self) -> None:
         """Every operation, one after the other."""

@@ -6,11 +6,11 @@ import functools
 import itertools
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.catalog_rows import BRANDS, KINDS, Sizes, fill_catalogue, fill_vectors, titles
+from benchmarks.report import timed
 
 FEED_ITEMS = 2_000
 
@@ -22,13 +22,6 @@ class Add(Protocol):
         self, name: str, value: float, unit: str, better: str = "lower", goal: float | None = None
     ) -> None:
         """Add it."""
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def build_catalogue(add: Add, sizes: Sizes, *, bases: int, directory: Path) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING
 
 import django
 
-from benchmarks.feeds_meanwhile import fill, searching
+from benchmarks.catalog_build import build_catalogue
+from benchmarks.catalog_rows import Sizes
+from benchmarks.feeds_meanwhile import searching
 from benchmarks.report import Report, parser
 from benchmarks.store import own_store
 
@@ -133,11 +134,7 @@ def imported(path: Path, how: str, environment: dict[str, str]) -> dict[str, flo
     """Run an import in a process of its own and give what it printed."""
     program = f"from benchmarks.feeds import import_here; import_here({str(path)!r}, {how!r})"
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", program], env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -172,9 +169,7 @@ def measure(report: Report, items: int, directory: Path) -> None:
     report.add("roll back of changed prices", items // 10 / undone["seconds"], "lines/s", "higher")
     report.add("dry run of changed prices", items // 10 / dry["seconds"], "lines/s", "higher")
     for name, spent in (("search before", alone), ("search while new items are read", meanwhile)):
-        p95 = sorted(spent)[int(len(spent) * 0.95)]
-        report.add(f"{name}, p50", statistics.median(spent), "ms", "lower")
-        report.add(f"{name}, p95", p95, "ms", "lower", SEARCH_GOAL)
+        report.spread(name, spent, SEARCH_GOAL)
     one_by_one = SINGLE / rows["seconds"]
     report.add("row by row, for comparison", one_by_one, "lines/s", "higher")
     report.add("batches against row by row", items / new["seconds"] / one_by_one, "times", "higher")
@@ -198,7 +193,7 @@ def main() -> None:
         os.environ["DATABASE_URL"] = (
             f"postgres://{named['USER']}{password}@{named['HOST']}:{named['PORT']}/{named['NAME']}"
         )
-        fill(variants, bases=bases, directory=directory)
+        build_catalogue(lambda *_, **__: None, Sizes(variants), bases=bases, directory=directory)
         measure(report, items, directory)
     report.show(as_json=options.json)
 

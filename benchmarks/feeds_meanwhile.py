@@ -1,7 +1,8 @@
-"""Searching while a feed is read: a catalogue, a shopper who searches steadily, a worker that keeps the index."""
+"""Searching while a feed is read: a shopper who searches steadily, a worker that keeps the index."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import subprocess
 import sys
@@ -9,12 +10,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import django
 
-from benchmarks.catalog_build import build_catalogue
-from benchmarks.catalog_rows import Sizes, queries
+from benchmarks.catalog_rows import queries
+from benchmarks.report import timed
 
 # Searches are ten a second: a steady crowd, not a contest for the processor.
 PACE_SECONDS = 0.1
@@ -28,11 +28,6 @@ def keep_index() -> None:
     while True:
         index_outbox()
         time.sleep(1)
-
-
-def fill(variants: int, *, bases: int, directory: Path) -> None:
-    """A catalogue of so many variants with its index and vectors, as in benchmarks/catalog.py."""
-    build_catalogue(lambda *_, **__: None, Sizes(variants), bases=bases, directory=directory)
 
 
 @contextmanager
@@ -57,9 +52,7 @@ def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[flo
                 if ended.wait(PACE_SECONDS):
                     return
                 embed_query.cache_clear()
-                began = time.perf_counter()
-                search_catalog(query=text, filters=filters)
-                spent.append(1000 * (time.perf_counter() - began))
+                spent.append(1000 * timed(functools.partial(search_catalog, query=text, filters=filters)))
         finally:
             connection.close()
 

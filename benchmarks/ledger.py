@@ -17,7 +17,7 @@ from typing import Any
 
 import django
 
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, timed
 
 # Rated events of 200 merchants and 50 studios, as the quarantine leaves them.
 EVENTS = """
@@ -35,13 +35,6 @@ INSERT INTO billing_hold (budget_id, event_id, amount_micros, placed_at)
 SELECT %(budget)s, e.id, e.amount_micros, now() FROM billing_usageevent e
 WHERE e.status = 'rated' AND NOT EXISTS (SELECT FROM billing_hold h WHERE h.event_id = e.id)
 """
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def post_all(limit: int) -> None:

@@ -12,7 +12,7 @@ import os
 
 import django
 
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, timed
 
 GOAL = 150
 
@@ -35,7 +35,6 @@ def main() -> None:
     name = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
-        from benchmarks.ledger import timed
         from benchmarks.ledger_growth import grow, visit_pages
         from billing import ledger
         from billing.pricing import current_price_version

@@ -12,11 +12,10 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import django
 
-from benchmarks.report import Report, parser
+from benchmarks.report import Report, parser, percentile, timed
 
 EVENTS = """
 INSERT INTO ranking_exposure (id, agent_id, category, surface, position, slot, propensity, examination,
@@ -40,19 +39,9 @@ FROM ranking_exposure WHERE abs(hashtext(id::text)) % 100 < 3
 """
 
 
-def timings(work: Callable[[], Any], times: int) -> list[float]:
+def timings(work: Callable[[], object], times: int) -> list[float]:
     """Milliseconds of each."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        taken.append(1000 * (time.perf_counter() - start))
-    return sorted(taken)
-
-
-def p95(values: list[float]) -> float:
-    """The 95th percentile of sorted values."""
-    return values[int(len(values) * 0.95)]
+    return [1000 * timed(work) for _ in range(times)]
 
 
 def seed(agents: int, events: int) -> None:
@@ -121,7 +110,7 @@ def measure(report: Report, *, agents: int, events: int, views: int) -> None:
         get(path)()
         taken = timings(get(path), views)
         report.add(f"{name}, median", statistics.median(taken), "ms", "lower")
-        report.add(f"{name}, p95", p95(taken), "ms", "lower", 150)
+        report.add(f"{name}, p95", percentile(taken, 0.95), "ms", "lower", 150)
     counting = timings(lambda: fit.count_events(at=now()), 3)
     front = timings(get("/"), views)
     report.add("counting events at each view, median", statistics.median(counting), "ms", "lower")

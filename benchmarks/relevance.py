@@ -121,9 +121,7 @@ def measure_relevance(report: Report, directory: Path, *, quick: bool) -> None:
             mean = statistics.mean(one for one in scores if one is not None)
             report.add(f"test half, {name}: {measure}", mean, "", "higher", goals.get(measure))
     for name in ("words", "meaning", "hybrid"):
-        spent = sorted(answers[query].spent[name] for query in test)
-        report.add(f"{name}, p50", statistics.median(spent), "ms", "lower")
-        report.add(f"{name}, p95", spent[int(len(spent) * 0.95)], "ms", "lower")
+        report.spread(name, [answers[query].spent[name] for query in test])
 
 
 def load(

@@ -6,6 +6,9 @@ import argparse
 import json
 import os
 import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -28,6 +31,18 @@ class Result:
         if self.goal is None:
             return None
         return self.value >= self.goal if self.better == "higher" else self.value <= self.goal
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of them lies."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def machine() -> dict[str, Any]:
@@ -61,6 +76,11 @@ class Report:
         self.results.append(
             Result(name, round(value, 3), unit, "higher" if better == "higher" else "lower", goal)
         )
+
+    def spread(self, name: str, spent: Sequence[float], goal: float | None = None) -> None:
+        """Median and 95th percentile of milliseconds; the goal is the latter's."""
+        self.add(f"{name}, p50", statistics.median(spent), "ms", "lower")
+        self.add(f"{name}, p95", percentile(spent, 0.95), "ms", "lower", goal)
 
     def show(self, *, as_json: bool) -> None:
         """Print it for people, or as JSON."""

@@ -41,7 +41,7 @@ from django.test import Client  # noqa: E402
 
 from agentstore.embedded.processes import free_port  # noqa: E402
 from agentstore.identity.services import create_organization  # noqa: E402
-from benchmarks.report import Report, parser  # noqa: E402
+from benchmarks.report import Report, parser, percentile  # noqa: E402
 from billing import budgets  # noqa: E402
 from marketplace.shopping.conversations import open_conversation  # noqa: E402
 from marketplace.shopping.events import last_event_id  # noqa: E402
@@ -64,12 +64,6 @@ for _ in range(count): threading.Thread(target=wait, daemon=True).start()
 time.sleep(max(2, count / 300))
 print(psutil.Process().memory_info().rss - before)
 """
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value below which this share of the sorted values lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 @contextmanager
