@@ -95,7 +95,7 @@ class Measured:
         self.spread("search with filters", each(search, self.queries), goal)
         self.spread("search without filters", each(lambda text: search(text, SearchFilters()), self.queries))
         narrow = SearchFilters(
-            categories=("goods-kettle", "goods-tent"), brands=("Loom",), options={"Color": ("Blue",)},
+            categories=("goods--kettle", "goods--tent"), brands=("Loom",), options={"Color": ("Blue",)},
             attributes={"material": ("oak",)}, max_price=Money(50_000_000, "USD"), ships_to="US",
         )  # fmt: skip
         self.spread("search with narrow filters", each(lambda text: search(text, narrow), self.queries))

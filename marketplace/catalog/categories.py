@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from django.db.models import Q, Value
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Upper
-from django.utils.text import slugify
 
 from marketplace.catalog.models import Category
+from marketplace.catalog.slugs import is_slug, level_slug, slug_of
 
 _DEEPEST: Final = 5
 
@@ -17,22 +17,7 @@ _DEEPEST: Final = 5
 def path_names(text: str) -> list[str]:
     """`"Home & Garden > Kitchen"` → names from the root; at most five levels, empty parts left out."""
     parts = (" ".join(part.split())[:120] for part in text.split(">"))
-    return [part for part in parts if _slug(part)][:_DEEPEST]
-
-
-def _slug(name: str) -> str:
-    """In Latin letters where the name has some, else in its own script; empty for a name of signs alone."""
-    return slugify(name) or slugify(name, allow_unicode=True)
-
-
-def slug_of(names: Sequence[str]) -> str:
-    """The slug of a category by its names from the root."""
-    return "-".join(map(_slug, names))[:160].strip("-")
-
-
-def top_level_slug(names: Sequence[str]) -> str:
-    """What fees and rankings call the category: its root's slug; `other` for goods without one."""
-    return slug_of(names[:1]) or "other"
+    return [part for part in parts if level_slug(part)][:_DEEPEST]
 
 
 def ensure_category(names: Sequence[str]) -> Category | None:
@@ -42,7 +27,7 @@ def ensure_category(names: Sequence[str]) -> Category | None:
         upto = names[:depth]
         parent, _ = Category.objects.get_or_create(
             slug=slug_of(upto),
-            defaults={"name": upto[-1], "parent": parent, "path": " > ".join(upto)[:400]},
+            defaults={"name": upto[-1], "parent": parent, "path": " > ".join(upto)},
         )
     return parent
 
@@ -51,21 +36,39 @@ def ensure_categories(paths: Collection[tuple[str, ...]]) -> dict[tuple[str, ...
     """The same for many paths: one query where all are known. New ones are made in one order: no two deadlock."""
     slugs = {path: slug_of(path) for path in set(paths)}
     known = Category.objects.in_bulk(set(slugs.values()), field_name="slug")
-    ordered = sorted(slugs, key=lambda path: [_slug(name) for name in path])
+    ordered = sorted(slugs, key=lambda path: [level_slug(name) for name in path])
     return {path: known.get(slugs[path]) or ensure_category(path) for path in ordered}
 
 
 def find_slugs(values: Collection[str]) -> tuple[str, ...]:
     """Slugs of the categories that people mean by slugs, paths or bare names; unknown ones stay as they read.
 
-    An unknown one thus matches nothing, rather than being dropped and matching everything.
+    An unknown one thus matches nothing, rather than being dropped and matching everything. Slugs of before count where
+    no category has them now.
     """
-    slugs = [slug_of(path_names(value)) or value for value in values]
+    slugs = [_meant(value) for value in values]
     if not slugs:
         return ()
     names = [Upper(Value(value.strip())) for value in values]
-    known = Category.objects.alias(loud=Upper("name")).filter(Q(slug__in=slugs) | Q(loud__in=names))
+    known = Category.objects.alias(loud=Upper("name")).filter(
+        Q(slug__in=slugs) | Q(loud__in=names) | _once_called(slugs)
+    )
     return tuple(dict.fromkeys([*slugs, *known.order_by("slug").values_list("slug", flat=True)]))
+
+
+def _meant(value: str) -> str:
+    slug = value.strip().lower()
+    return slug if is_slug(slug) else slug_of(path_names(value)) or value
+
+
+def _once_called(slugs: Collection[str]) -> Q:
+    taken = Category.objects.filter(slug=OuterRef("former_slug"))
+    return Q(Q(former_slug__in=slugs), ~Exists(taken))
+
+
+def find_renamed(slug: str) -> str | None:
+    """What a category is called now that once had this slug; None for those in use and unknown ones alike."""
+    return Category.objects.filter(_once_called([slug])).values_list("slug", flat=True).first()
 
 
 def names_of(slugs: Collection[str]) -> dict[str, str]:

@@ -16,12 +16,12 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Invalid, NotFound
 from agentstore.kit.ids import public_id
 from agentstore.kit.money import Money
-from marketplace.catalog.categories import top_level_slug
 from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.media import photo_url
 from marketplace.catalog.models import Media, Offer, OfferChange, Product
 from marketplace.catalog.outbox import announce_products
 from marketplace.catalog.price_history import read_lows
+from marketplace.catalog.slugs import top_level_slug
 
 MOST_STOCK: Final = 1_000_000_000
 

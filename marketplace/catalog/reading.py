@@ -18,7 +18,6 @@ from django.db import connection
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from marketplace.catalog.categories import slug_of, top_level_slug
 from marketplace.catalog.hostile.marks import UNMARKED, Marks, read_marks
 from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.measures import Measure
@@ -27,6 +26,7 @@ from marketplace.catalog.models import Product
 from marketplace.catalog.price_history import read_lows
 from marketplace.catalog.products import OfferView, PhotoView, ProductView, VariantView
 from marketplace.catalog.sales import dated_sale
+from marketplace.catalog.slugs import slug_of, top_level_slug
 
 _PRODUCTS: Final = """
 SELECT p.id, p.owner_id, owner.name, p.title, p.description, p.brand, coalesce(c.path, ''), p.attributes,

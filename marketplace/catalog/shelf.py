@@ -11,8 +11,8 @@ from django.db.models import Count, Q, QuerySet
 from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import MalformedId, parse_public_id
-from marketplace.catalog.categories import slug_of
 from marketplace.catalog.models import Category, FeedImport, FeedItemChange, FeedRefusal, Offer, Product
+from marketplace.catalog.slugs import slug_of
 
 
 @dataclass(frozen=True, slots=True)

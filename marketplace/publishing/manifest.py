@@ -24,6 +24,9 @@ MAX_BYTES = 64 * 1024
 Skill = Literal["chat", "negotiate", "outfit", "try_on", "stream"]
 Permission = Literal["catalog", "negotiate", "cart", "profile", "photos", "model", "ask"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=3, max_length=60)]
+CategorySlug = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+(--?[a-z0-9]+)*$", min_length=3, max_length=60)
+]
 _Line = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -68,7 +71,7 @@ class Manifest(_Strict):
     version: str = Field(max_length=40)
     tagline: Annotated[str, _Line, Field(max_length=160)]
     description: str = Field(default="", max_length=4000)
-    categories: list[Slug] = Field(default_factory=list, max_length=10)
+    categories: list[CategorySlug] = Field(default_factory=list, max_length=10)
     protocol: str = "http"
     skills: list[Skill] = Field(default=["chat"], min_length=1)
     permissions: list[Permission] = Field(default_factory=list)
@@ -161,8 +164,10 @@ _WORDS = {
 def _told(error: Any) -> tuple[str, str]:
     field = _field_name(error["loc"])
     if error["type"] == "string_pattern_mismatch":
-        if field == "slug" or field.startswith("categories"):
+        if field == "slug":
             return field, "may have small letters, digits and single hyphens only, such as bargain-scout"
+        if field.startswith("categories"):
+            return field, "may have small letters, digits and hyphens only, such as clothing--shirts"
         return field, "must be one line of text"
     template = _WORDS.get(error["type"])
     problem = template.format(**(error.get("ctx") or {})) if template else str(error["msg"])

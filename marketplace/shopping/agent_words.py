@@ -49,5 +49,5 @@ def _granted(manifest: dict[str, Any]) -> list[str]:
 
 
 def category_words(slug: str) -> str:
-    """A category's slug in words."""
-    return str(capfirst(slug.replace("-", " ")))
+    """A category's slug in words: `Clothing > Baby shirts`."""
+    return " > ".join(str(capfirst(level.replace("-", " "))) for level in slug.split("--"))

@@ -75,7 +75,8 @@ def canned_request(manifest: dict[str, object]) -> str:
     limit.
     """
     categories = manifest.get("categories")
-    field = str(categories[0]).replace("-", " ") if isinstance(categories, list) and categories else ""
+    first = str(categories[0]) if isinstance(categories, list) and categories else ""
+    field = first.split("--")[-1].replace("-", " ")
     limit = Money(_LIMIT_MICROS, settings.STORE_CURRENCY)
     about = f" It should be something from {field}." if field and field != "all" else ""
     return f"I need a gift under {limit}.{about} What do you recommend?"

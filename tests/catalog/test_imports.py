@@ -47,8 +47,8 @@ def test_variants_gather_in_products(shop):
     tee = Product.objects.get(group_id="tee")
     assert tee.title == "Cotton Tee"
     assert [variant.title for variant in tee.variants.all()] == ["Blue / S", "Blue / M"]
-    assert tee.category == Category.objects.get(slug="clothing-shirts")
-    assert Category.objects.get(slug="clothing-shirts").parent == Category.objects.get(slug="clothing")
+    assert tee.category == Category.objects.get(slug="clothing--shirts")
+    assert Category.objects.get(slug="clothing--shirts").parent == Category.objects.get(slug="clothing")
     sale = Offer.objects.get(variant__item_id="tee-m")
     assert (sale.price_micros, sale.list_price_micros) == (15_000_000, 20_000_000)
     assert Offer.objects.get(variant__item_id="cam").ships_to == ["CA", "US"]

@@ -116,5 +116,5 @@ def test_the_platforms_failure_says_nothing_of_the_agent(submission, run_dir, se
 
 
 def test_the_request_fits_the_agents_field():
-    assert "kitchen tools" in canned_request({"categories": ["kitchen-tools"]})
+    assert "kitchen tools" in canned_request({"categories": ["home--kitchen-tools"]})
     assert "something from" not in canned_request({})

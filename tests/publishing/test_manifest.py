@@ -51,6 +51,14 @@ def test_a_refusal_points_at_the_field_in_words(changes, field, words):
     assert words in problems[field]
 
 
+def test_categories_may_lie_below_the_roots():
+    said = 'categories = ["clothing--baby-shirts", "home"]\n' + manifest_text()
+    assert parse_manifest(said.encode(), kind="source").categories == ["clothing--baby-shirts", "home"]
+    with pytest.raises(ManifestInvalid) as refused:
+        parse_manifest(said.replace("--", " > ").encode(), kind="source")
+    assert "such as clothing--shirts" in dict(refused.value.problems)["categories[0]"]
+
+
 def test_all_problems_are_told_at_once():
     with pytest.raises(ManifestInvalid) as refused:
         parse_manifest(b'name = ""\ncolour = "red"\n', kind="source")

@@ -11,12 +11,15 @@ from agentstore.kit.ids import public_id
 
 
 class Category(models.Model):
-    """A place in the store's tree of goods. The slug spells the whole way from the root."""
+    """A place in the store's tree of goods. The path is what it is; the slug spells the whole way from the root."""
 
-    slug = models.SlugField(max_length=160, unique=True, allow_unicode=True)
+    slug = models.CharField(max_length=160, unique=True, help_text="slug_of its names")
+    former_slug = models.CharField(
+        max_length=160, null=True, unique=True, help_text="what old addresses call it"
+    )
     name = models.CharField(max_length=120)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
-    path = models.CharField(max_length=400, help_text="names from the root, joined by “ > ”")
+    path = models.CharField(max_length=620, help_text="names from the root, joined by “ > ”")
 
     class Meta:
         ordering = ["path"]

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from django.db import connection
 
-from marketplace.catalog.categories import slug_of
 from marketplace.catalog.search.backend import IndexDocument
+from marketplace.catalog.slugs import slug_of
 from marketplace.catalog.texts import text_key
 
 _READ: Final = """

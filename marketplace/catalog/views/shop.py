@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from agentstore.kit.money import Money
-from marketplace.catalog.categories import names_of
+from marketplace.catalog.categories import find_renamed, names_of
 from marketplace.catalog.lookup import get_product
 from marketplace.catalog.search import SearchFilters, search_catalog
 from marketplace.catalog.search.service import LONGEST_QUERY
@@ -24,6 +25,12 @@ def search(request: HttpRequest) -> HttpResponse:
     """Products for words and filters, the same search that agents use."""
     query = request.GET.get("q", "")[:LONGEST_QUERY]
     category, brand = request.GET.get("category", ""), request.GET.get("brand", "")
+    if category and (renamed := find_renamed(category)):
+        asked = request.GET.copy()
+        asked["category"] = renamed
+        asked.pop("cursor", None)
+        # Not for good: another category may come to be called so.
+        return redirect(f"{request.path}?{asked.urlencode()}")
     limit = _money(request.GET.get("max", ""))
     filters = SearchFilters(
         categories=(category,) if category else (), brands=(brand,) if brand else (), max_price=limit
@@ -56,7 +63,7 @@ def product(request: HttpRequest, product_id: str) -> HttpResponse:
     found = get_product(product_id=product_id)
     crumbs = [("Catalogue", reverse("catalog:search"))]
     if found.category_path:
-        link = f"{reverse('catalog:search')}?category={found.category_slug}"
+        link = f"{reverse('catalog:search')}?{urlencode({'category': found.category_slug})}"
         crumbs.append((found.category_path[-1], link))
     context = {
         "product": found,

@@ -15,9 +15,9 @@ from django.db.models import Q, QuerySet
 from agentstore.identity.models import Organization, User
 from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, NotFound
-from marketplace.catalog.categories import slug_of
 from marketplace.catalog.models import Category, Offer, Product
 from marketplace.catalog.offers import OfferFact
+from marketplace.catalog.slugs import slug_of
 from marketplace.shopping.models import NegotiationRule, NegotiationRuleChange
 from marketplace.shopping.negotiation.terms import Terms
 
