@@ -5,6 +5,7 @@ Each worker has a Valkey database, a Celery prefix and directories of its own; p
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tempfile
@@ -41,6 +42,16 @@ def _separate(worker: str) -> None:
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     _separate(os.environ["PYTEST_XDIST_WORKER"])
+
+
+# What is loaded stays until the end: to walk it for garbage again and again takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage; what was there before is left out of the search for it."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
