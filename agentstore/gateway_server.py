@@ -22,6 +22,7 @@ def make_server() -> Any:
     application = get_asgi_application()
     # Loads all that the views need before anybody is let in: a turn's first call would pay for it.
     resolve("/healthz")
+    import agentstore.kit.mcp_answers  # noqa: F401
     from sandbox.gateway_server import GatewayServer
 
     return GatewayServer(cast("Any", application), root=Path(settings.GATEWAY_SOCKET_DIR))

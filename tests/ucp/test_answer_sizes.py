@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from agentstore.kit.mcp_answers import describe_tool
 from marketplace.catalog.ucp.selecting import COMPACT, select_fields
 from marketplace.shopping.ucp.tools import BRIEF, TOOLBOX
 from tests.catalog.conftest import FEED
@@ -79,7 +80,7 @@ def measured(platform, offer, tokens):
         else:
             found[name] = (whole, tokens(platform.tool(name, **brief)["structuredContent"]))
     described = {
-        tool.name: tokens(tool.describe().model_dump(mode="json", by_alias=True, exclude_none=True))
+        tool.name: tokens(describe_tool(tool).model_dump(mode="json", by_alias=True, exclude_none=True))
         for tool in TOOLBOX.tools
     }
     return {name: (described[name], *found[name]) for name in described}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
-from ucp_sdk.models.schemas.profile import UcpProfileDocument
 
 from agentstore.kit.errors import Refused
 from marketplace.shopping.ucp.addresses import is_platform_address
@@ -40,6 +39,9 @@ class ReadProfile:
 
 def read_profile(content: bytes) -> ReadProfile:
     """Read a profile by UCP's schema. Raises ProfileMalformed."""
+    # Its schemas take as long to import as all our own models, and every process comes by this module.
+    from ucp_sdk.models.schemas.profile import UcpProfileDocument
+
     try:
         document = json.loads(content, parse_constant=_no_number)
         # What PostgreSQL would not keep: NUL here, halves of characters by the ValueError of encoding them.
