@@ -33,21 +33,23 @@ SELECT p.id, p.owner_id, owner.name, p.title, p.description, p.brand, coalesce(c
     p.rating_value, p.rating_count, p.min_age, p.status
 FROM catalog_product p
 JOIN identity_organization owner ON owner.id = p.owner_id LEFT JOIN catalog_category c ON c.id = p.category_id
-WHERE p.id = ANY(%s)
+WHERE p.id = ANY(%(ids)s)
 """
 _VARIANTS: Final = """
 SELECT id, product_id, title, options, sku, gtin, measure, measure_base, measure_unit
-FROM catalog_variant WHERE product_id = ANY(%s) ORDER BY id
+FROM catalog_variant WHERE product_id = ANY(%(ids)s) ORDER BY id
 """
 _OFFERS: Final = """
 SELECT o.id, o.variant_id, o.merchant_id, m.name, o.currency, o.price_micros, o.list_price_micros,
     o.regular_micros, o.sale_micros, o.sale_from, o.sale_to, o.stock, o.ships_to, o.valid_from, o.valid_to, o.active
 FROM catalog_variant v JOIN catalog_offer o ON o.variant_id = v.id
-JOIN identity_organization m ON m.id = o.merchant_id WHERE v.product_id = ANY(%s)
+JOIN identity_organization m ON m.id = o.merchant_id WHERE v.product_id = ANY(%(ids)s)
 """
 _MEDIA: Final = """
-SELECT product_id, path, alt, width, height FROM catalog_media WHERE product_id = ANY(%s) ORDER BY position, id
+SELECT product_id, path, alt, width, height FROM catalog_media WHERE product_id = ANY(%(ids)s) ORDER BY position, id
 """
+# One message: each would wait for its turn on a busy machine.
+_READ: Final = ";".join([_PRODUCTS, _OFFERS, _VARIANTS, _MEDIA])
 
 
 class _ProductRow(NamedTuple):
@@ -108,15 +110,15 @@ def read_products(
 
     `keep` says which variants the caller asked for; those come first within their product.
     """
-    at, wanted = now(), [list(ids)]
+    at = now()
     with connection.cursor() as cursor:
-        cursor.execute(_PRODUCTS, wanted)
+        cursor.execute(_READ, {"ids": list(ids)})
         rows = list(map(_ProductRow._make, cursor.fetchall()))
-        cursor.execute(_OFFERS, wanted)
+        cursor.nextset()
         sold = list(map(_OfferRow._make, cursor.fetchall()))
-        cursor.execute(_VARIANTS, wanted)
+        cursor.nextset()
         varied = list(map(_VariantRow._make, cursor.fetchall()))
-        cursor.execute(_MEDIA, wanted)
+        cursor.nextset()
         seen = cursor.fetchall()
     lows = read_lows([offer.id for offer in sold if offer.prices_at(at)[1] is not None])
     offers: dict[int, list[_OfferRow]] = defaultdict(list)

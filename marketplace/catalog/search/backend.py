@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from marketplace.catalog.search.filters import SearchFilters
 
@@ -51,8 +51,7 @@ class Why:
     terms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A candidate. Scores order hits of one search and mean nothing between two; `place` is where it stands,
     for going on behind it."""
 

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from agentstore.kit.money import Money
-from marketplace.catalog.products import OfferView, VariantView
+from marketplace.catalog.products import OfferView, ProductView, VariantView
+from marketplace.catalog.slugs import slug_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,20 @@ class SearchFilters:
         """Whether a variant passes: its options, and at least one of its offers."""
         return has_traits(variant.options, self.options) and any(
             self.fits_offer(offer) for offer in variant.offers
+        )
+
+    def fits_product(self, product: ProductView) -> bool:
+        """Whether a product as it is now passes all of the filters. `search.truth` asks PostgreSQL the same."""
+        if product.withheld:
+            return False
+        if self.brands and product.brand.casefold() not in {brand.casefold() for brand in self.brands}:
+            return False
+        path = product.category_path
+        slugs = {slug_of(path[:depth]) for depth in range(1, len(path) + 1)} if self.categories else set()
+        if self.categories and slugs.isdisjoint(self.categories):
+            return False
+        return has_traits(product.attributes, self.attributes) and any(
+            map(self.fits_variant, product.variants)
         )
 
 

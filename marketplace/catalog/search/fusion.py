@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from marketplace.catalog.search.wordsearch import Worded
 
 LEXICAL_WEIGHT: Final = 0.65
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
-    """A product with both sides' scores as they were, None where that side did not know it, and their shares."""
+class Fused(NamedTuple):
+    """A product with both sides' scores as they were, None where that side did not know it, and their shares.
+
+    `score` is the shares' sum, 0 to 1, by which it is ranked.
+    """
 
     product_id: int
+    score: float
     words: float | None
     meaning: float | None
     words_share: float
     meaning_share: float
-
-    @property
-    def score(self) -> float:
-        """What it is ranked by, 0 to 1."""
-        return self.words_share + self.meaning_share
 
 
 def normalise(scores: Mapping[int, float]) -> dict[int, float]:
@@ -53,14 +50,10 @@ def fuse(
         meanings[one.product_id] = similarity
         others[one.product_id] = one.score
     by_words, by_meaning = normalise(words), normalise(meanings)
-    fused = [
-        Fused(
-            product_id=number,
-            words=words.get(number, others.get(number, 0.0)) or None,
-            meaning=meanings.get(number),
-            words_share=lexical_weight * by_words.get(number, 0.0),
-            meaning_share=(1 - lexical_weight) * by_meaning.get(number, 0.0),
-        )
-        for number in words.keys() | meanings.keys()
-    ]
+    fused = []
+    for number in words.keys() | meanings.keys():
+        of_words = lexical_weight * by_words.get(number, 0.0)
+        of_meaning = (1 - lexical_weight) * by_meaning.get(number, 0.0)
+        worded = words.get(number, others.get(number, 0.0)) or None
+        fused.append(Fused(number, of_words + of_meaning, worded, meanings.get(number), of_words, of_meaning))
     return sorted(fused, key=lambda one: (-one.score, one.product_id))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection
 from typing import Final
 
 import tantivy
@@ -13,7 +14,7 @@ from marketplace.catalog.search.filters import SearchFilters
 from marketplace.catalog.search.wording import Reading, Wish
 
 # A change of the schema or the analysis: raise it, and readers and the writer start a new generation.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 TOKENIZER: Final = "store_text"
 # How much a word counts by where it stands.
 FIELDS: Final = {"title": 3.0, "brand": 2.0, "category": 1.5, "body": 0.7}
@@ -22,6 +23,8 @@ FACET_FIELDS: Final = {"category": "facet_category", "brand": "facet_brand", "tr
 _ALIKE_FIELDS: Final = frozenset({"title", "brand", "category"})
 # What the index can hold of a whole number.
 _HIGHEST: Final = (1 << 63) - 1
+# Values that are looked up one by one.
+_FEW: Final = 256
 PRICE_STEPS: Final = (0, 10, 25, 50, 100, 250, 500, 1_000, 2_500)
 Knows = Callable[[str, str], int]
 
@@ -68,6 +71,11 @@ def trait_tag(kind: str, name: str, value: str) -> str:
     return f"{kind}:{name.casefold()}={value.casefold()}"
 
 
+def _sold_tag(currency: str, place: str) -> str:
+    """In stock, in a currency, to a place; either may be left open. One condition instead of three."""
+    return f"sold:{currency}:{place}"
+
+
 def to_document(source: IndexDocument) -> tantivy.Document:
     """A product as a Tantivy document."""
     document = tantivy.Document()
@@ -89,7 +97,8 @@ def to_document(source: IndexDocument) -> tantivy.Document:
         tags.add(f"brand:{source.brand.casefold()}")
         document.add_text("facet_brand", source.brand)
     if source.in_stock:
-        tags.add("stock:yes")
+        every = itertools.product({"", *source.currencies}, {"", *source.ships_to})
+        tags |= {_sold_tag(currency, place) for currency, place in every}
     for tag in sorted(tags):
         document.add_text("tag", tag)
     if source.category_slugs:
@@ -119,12 +128,22 @@ def _reading_query(schema: tantivy.Schema, reading: Reading, knows: Knows) -> Qu
     return Query.boolean_query(found) if found else Query.empty_query()
 
 
+def one_of(schema: tantivy.Schema, name: str, values: Collection[str | int]) -> Query:
+    """Documents whose field has one of the values.
+
+    A few are looked up one by one: an automaton for the set, which Tantivy makes, costs three times as much.
+    """
+    if len(values) > _FEW:
+        return Query.term_set_query(schema, name, list(values))
+    terms = [Query.term_query(schema, name, value, index_option="basic") for value in values]
+    return terms[0] if len(terms) == 1 else Query.boolean_query([(Occur.Should, term) for term in terms])
+
+
 def filter_query(*, schema: tantivy.Schema, filters: SearchFilters) -> list[tuple[Occur, Query]]:
     """Conditions that let through at least all that truly passes; PostgreSQL has the last word."""
 
     def any_of(tags: list[str]) -> tuple[Occur, Query]:
-        query = Query.term_set_query(schema, "tag", tags)
-        return Occur.Must, Query.const_score_query(query, 0.0)
+        return Occur.Must, Query.const_score_query(one_of(schema, "tag", tags), 0.0)
 
     wanted: list[tuple[Occur, Query]] = []
     if filters.categories:
@@ -133,12 +152,14 @@ def filter_query(*, schema: tantivy.Schema, filters: SearchFilters) -> list[tupl
         wanted.append(any_of([f"brand:{brand.casefold()}" for brand in filters.brands]))
     if filters.merchants:
         wanted.append(any_of([f"merchant:{merchant}" for merchant in filters.merchants]))
-    if filters.ships_to:
-        wanted.append(any_of([f"ship:{filters.ships_to}", "ship:*"]))
+    places = [filters.ships_to, "*"] if filters.ships_to else []
     if filters.in_stock:
-        wanted.append(any_of(["stock:yes"]))
-    if filters.currency:
-        wanted.append(any_of([f"cur:{filters.currency}"]))
+        wanted.append(any_of([_sold_tag(filters.currency, place) for place in places or [""]]))
+    else:
+        if places:
+            wanted.append(any_of([f"ship:{place}" for place in places]))
+        if filters.currency:
+            wanted.append(any_of([f"cur:{filters.currency}"]))
     for kind, traits in (("options", filters.options), ("attributes", filters.attributes)):
         for name, accepted in traits.items():
             wanted.append(any_of([trait_tag(kind, name, value) for value in accepted]))

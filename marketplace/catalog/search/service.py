@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
 from agentstore.kit.errors import Invalid
@@ -26,7 +25,6 @@ from marketplace.catalog.search.truth import passing
 MOST_PER_PAGE: Final = 50
 LONGEST_QUERY: Final = 500
 NO_FILTERS: Final = SearchFilters()
-# Of the best candidates nearly all pass; the rest is looked at only where a page wants them.
 _LEAST_CHECKED: Final = 30
 
 
@@ -85,12 +83,13 @@ def search_catalog(
             explain=explain,
         )
     hits = found.hits if browsing else [hit for hit in found.hits if hit.place > position.place]
-    page, last, more = _take(hits, filters, limit)
+    # One that was forgotten is made again, and remembered again for the pages behind.
+    new = len(hits) > limit and not (browsing or recalled)
+    remembered = beside.submit(remember_ranking, found) if new else None
+    items, last, more = _take(hits, filters, limit)
     # A listing's candidates are a stretch of it: behind a full one there is another.
     more = more or (browsing and len(hits) == CANDIDATES * 2)
-    # One that was forgotten is made again, and remembered again for the pages behind.
-    remembered = beside.submit(remember_ranking, found) if more and not (browsing or recalled) else None
-    items = read_products(ids=[hit.product_id for hit in page], keep=filters.fits_variant)
+    shown = {view.product_id for view in items}
     ranking = remembered.result() if remembered else position.ranking
     return SearchResult(
         items=items,
@@ -98,22 +97,46 @@ def search_catalog(
         facets=found.facets,
         total=found.total,
         index_empty=found.index_empty,
-        why={hit.product_id: hit.why for hit in page if hit.why},
+        why={hit.product_id: hit.why for hit in hits if hit.why and hit.product_id in shown},
         reading=found.reading,
     )
 
 
-def _take(hits: Sequence[Hit], filters: SearchFilters, limit: int) -> tuple[list[Hit], int, bool]:
-    """The first hits that truly pass, the place of the last one looked at, and whether another one passes."""
-    page: list[Hit] = []
-    last = 0
-    rest = iter(hits)
-    while stretch := list(islice(rest, max(limit * 2, _LEAST_CHECKED))):
+def _take(hits: Sequence[Hit], filters: SearchFilters, limit: int) -> tuple[list[ProductView], int, bool]:
+    """The first hits that truly pass, whole; the place of the last one looked at, and whether another one passes."""
+    whole: dict[int, ProductView] = {}
+    page: list[int] = []
+    last, more = 0, False
+    for hit, passes in _checked(hits, filters, limit, whole):
+        if passes and len(page) == limit:
+            more = True
+            break
+        if passes:
+            page.append(hit.product_id)
+        last = hit.place
+    _read([number for number in page if number not in whole], filters, whole)
+    return [whole[number] for number in page if number in whole], last, more
+
+
+def _checked(
+    hits: Sequence[Hit], filters: SearchFilters, limit: int, whole: dict[int, ProductView]
+) -> Iterator[tuple[Hit, bool]]:
+    """Each hit with whether it passes; products that were read whole to tell go into `whole`.
+
+    Nearly all of the best pass: a page's worth and a few more are read whole at once. Of those behind, which are looked
+    at where too few did, only what decides is read.
+    """
+    first = hits[: limit + limit // 5 + 1]
+    _read([hit.product_id for hit in first], filters, whole)
+    for hit in first:
+        yield hit, hit.product_id in whole and filters.fits_product(whole[hit.product_id])
+    step = max(limit * 2, _LEAST_CHECKED)
+    for at in range(len(first), len(hits), step):
+        stretch = hits[at : at + step]
         true = passing([hit.product_id for hit in stretch], filters)
-        for hit in stretch:
-            if hit.product_id in true:
-                if len(page) == limit:
-                    return page, last, True
-                page.append(hit)
-            last = hit.place
-    return page, last, False
+        yield from ((hit, hit.product_id in true) for hit in stretch)
+
+
+def _read(ids: list[int], filters: SearchFilters, whole: dict[int, ProductView]) -> None:
+    if ids:
+        whole |= {view.product_id: view for view in read_products(ids=ids, keep=filters.fits_variant)}

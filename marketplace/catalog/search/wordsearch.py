@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import tantivy
 from tantivy import Occur, Order, Query
@@ -17,6 +16,7 @@ from marketplace.catalog.search.lexicon import (
     FIELDS,
     PRICE_STEPS,
     filter_query,
+    one_of,
     wish_query,
 )
 from marketplace.catalog.search.synonyms import synonyms
@@ -28,8 +28,7 @@ _MICROS: Final = 1_000_000
 _HIGHEST: Final = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Worded:
+class Worded(NamedTuple):
     """A product that the index gave: the key of its text, and BM25 (0 where none of the words stands in it)."""
 
     product_id: int
@@ -109,7 +108,7 @@ class WordSearch:
 
     def about(self, keys: Collection[int], *, limit: int) -> list[Worded]:
         """Products whose text has one of the keys and that pass the filters, with the words' scores."""
-        among = Query.const_score_query(Query.term_set_query(self._schema, "text_key", list(keys)), 0.0)
+        among = Query.const_score_query(one_of(self._schema, "text_key", keys), 0.0)
         parts = [(Occur.Must, among), *self._conditions, *((Occur.Should, word) for word in self._words)]
         return list(self._read(self._searcher.search(Query.boolean_query(parts), limit=limit, count=False)))
 
@@ -124,9 +123,7 @@ class WordSearch:
 
     def terms(self, product_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """Which readings of the query's words stand in these products."""
-        among = Query.const_score_query(
-            Query.term_set_query(self._schema, "product_id", list(product_ids)), 0.0
-        )
+        among = Query.const_score_query(one_of(self._schema, "product_id", product_ids), 0.0)
         found: dict[int, tuple[str, ...]] = {}
         for reading in (reading for wish in self.wishes for reading in wish):
             query = wish_query(self._schema, (reading,), knows=self._knows)
