@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready
+
+from agentstore.kit.priority import give_way
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
 
 app = Celery("agentstore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# Queues of long work that nobody waits for.
+PATIENT_QUEUES = {"bulk", "index"}
 
 # (task, every so many seconds)
 BEAT = [
@@ -53,3 +60,10 @@ BEAT = [
 app.conf.beat_schedule = {
     name.rsplit(".", 1)[1]: {"task": name, "schedule": seconds} for name, seconds in BEAT
 }
+
+
+@worker_ready.connect
+def give_way_when_patient(sender: Any, **_: object) -> None:
+    """A worker of patient queues alone leaves the processor to the others, once it has started."""
+    if set(sender.app.amqp.queues.consume_from) <= PATIENT_QUEUES:
+        give_way()

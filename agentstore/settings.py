@@ -241,6 +241,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "marketplace.catalog.tasks.index_*": {"queue": "index"},
+    "marketplace.catalog.tasks.import_feed": {"queue": "bulk"},
+    "marketplace.catalog.tasks.pull_feed": {"queue": "bulk"},
+    "marketplace.catalog.tasks.undo_feed": {"queue": "bulk"},
     "sandbox.tasks.watch_hosts": {"queue": "default"},
     "sandbox.tasks.*": {"queue": "sandbox"},
     "marketplace.publishing.tasks.build_submission": {"queue": "sandbox"},

@@ -3,8 +3,9 @@
     python -m benchmarks.feeds [--quick] [--items N] [--json]
 
 Works in a database of its own, made on the server that DATABASE_URL names and dropped at the end. Each import runs in a
-process of its own, whose highest resident memory is read at its end. While the long feed is read for the first time, a
-catalogue of 100 k variants is searched ten times a second and a worker keeps its index and vectors, all on one machine.
+process of its own, whose highest resident memory is read at its end, and gives way as the store's workers do. While the
+long feed is read for the first time, a catalogue of 100 k variants is searched ten times a second and a worker keeps
+its index and vectors, all on one machine.
 """
 
 from __future__ import annotations
@@ -61,10 +62,12 @@ def import_here(path: str, how: str) -> None:
     from django.core.files.base import File
 
     from agentstore.identity.models import Organization
+    from agentstore.kit.priority import give_way
     from marketplace.catalog.feeds import roll_back_import, run_import, start_import, start_roll_back
     from marketplace.catalog.models import FeedImport
 
     settings.DEBUG = False
+    give_way()
     merchant, _ = Organization.objects.get_or_create(
         kind="merchant", name=f"Bench {how}", slug=f"bench-{how}"
     )
@@ -134,7 +137,13 @@ def imported(path: Path, how: str, environment: dict[str, str]) -> dict[str, flo
     """Run an import in a process of its own and give what it printed."""
     program = f"from benchmarks.feeds import import_here; import_here({str(path)!r}, {how!r})"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        # As the store's workers, which lead a session each.
+        start_new_session=True,
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

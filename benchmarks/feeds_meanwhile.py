@@ -23,8 +23,10 @@ PACE_SECONDS = 0.1
 def keep_index() -> None:
     """In a process of its own, as the index's worker: what changed goes into the index, new texts get vectors."""
     django.setup()
+    from agentstore.kit.priority import give_way
     from marketplace.catalog.tasks import index_outbox
 
+    give_way()
     while True:
         index_outbox()
         time.sleep(1)
@@ -57,7 +59,9 @@ def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[flo
             connection.close()
 
     program = "from benchmarks.feeds_meanwhile import keep_index; keep_index()"
-    worker = environment and subprocess.Popen([sys.executable, "-c", program], env=environment)
+    worker = environment and subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, start_new_session=True
+    )
     thread = threading.Thread(target=search)
     thread.start()
     try:

@@ -38,7 +38,7 @@ class Addresses:
     valkey_url: str
     key_prefix: str
     host: str = field(default_factory=socket.gethostname)
-    threads: Mapping[str, int] = field(default_factory=lambda: {"worker": 4, "sandbox": 4})
+    threads: Mapping[str, int] = field(default_factory=lambda: {"worker": 4, "bulk": 2, "sandbox": 4})
 
     @property
     def gateway_socket(self) -> Path:
@@ -67,6 +67,7 @@ def programs(at: Addresses) -> list[Program]:
             lambda: http_status(socket_to(str(at.gateway_socket)), "/") == 404,
         ),
         _worker(at, "worker", "default", ("-B", "-s", str(at.state_dir / "beat"))),
+        _worker(at, "bulk", "bulk"),
         _worker(at, "index", "index"),
         _worker(at, "sandbox", f"sandbox,sandbox@{at.host}"),
     ]

@@ -58,8 +58,17 @@ def small_store():
 
 
 def test_all_processes_of_the_architecture_serve(stack):
-    assert stack.status() == dict.fromkeys(["standin", "web", "gateway", "worker", "index", "sandbox"], True)
+    names = ["standin", "web", "gateway", "worker", "bulk", "index", "sandbox"]
+    assert stack.status() == dict.fromkeys(names, True)
     assert get_status(port_of(stack.url), "/readyz") == 200
+
+
+def test_what_nobody_waits_for_gives_way(stack):
+    def niceness(name):
+        return {process.nice() for process in stack.members(name)}
+
+    assert wait_until(lambda: niceness("bulk") == niceness("index") == {10}, seconds=20)
+    assert niceness("worker") == niceness("web") == {0}
 
 
 def test_the_gateway_listens_for_each_sandbox_apart_and_its_own_socket_is_ours_alone(stack):

@@ -1,0 +1,34 @@
+"""Work that nobody waits for leaves the processor to the rest."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, os, threading
+from pathlib import Path
+from agentstore.kit.priority import give_way
+
+other, told = threading.Event(), threading.Event()
+thread = threading.Thread(target=lambda: (other.set(), told.wait()))
+thread.start()
+other.wait()
+give_way()
+threads = [os.getpriority(os.PRIO_PROCESS, int(one)) for one in os.listdir("/proc/self/task")]
+group = Path("/proc/self/autogroup")
+print(json.dumps([threads, group.read_text().split()[-1] if group.exists() else None]))
+told.set()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness of threads is Linux's")
+@pytest.mark.parametrize("leads", [True, False])
+def test_all_its_threads_give_way_and_the_session_if_it_leads_one(leads):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, check=True, start_new_session=leads
+    )
+    threads, session = json.loads(done.stdout)
+    assert threads == [10, 10]
+    assert session is None or (session == "10") is leads
