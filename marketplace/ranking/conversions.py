@@ -20,6 +20,8 @@ from marketplace.ranking.models import Conversion, ConversionChange, Exposure
 BUYER_CAP: Final = 3
 CAP_WINDOW: Final = timedelta(days=30)
 _BATCH: Final = 1_000
+# As long as what a shopper may be looking for; what was bought without a look is not counted.
+_LONGEST: Final = 60
 
 
 @transaction.atomic
@@ -52,7 +54,7 @@ def record_conversion(
     conversion = Conversion.objects.create(
         line_ref=line_ref,
         agent_id=agent_id,
-        category=exposure.category if exposure else category,
+        category=exposure.category if exposure else category[:_LONGEST],
         buyer_ref=buyer_ref,
         exposure_id=exposure_id,
         amount_micros=amount.micros,

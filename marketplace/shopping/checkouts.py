@@ -242,7 +242,7 @@ def _place_order(
             order=order,
             offer_id=each.fact.offer_id,
             title=each.fact.title[:300],
-            category=each.fact.category[:60],
+            category=each.fact.category,
             quantity=part.quantity,
             unit_price_micros=part.unit.micros,
             list_price_micros=each.fact.price.micros,

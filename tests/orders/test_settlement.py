@@ -12,7 +12,7 @@ from billing.pricing import Terms, announce_prices, draft_prices
 from marketplace.catalog.models import Offer
 from marketplace.ranking.models import Conversion
 from marketplace.shopping import carts, checkouts, paying, settlement
-from marketplace.shopping.models import Attribution, Checkout, Order, Refund
+from marketplace.shopping.models import Attribution, Checkout, Conversation, Order, Refund
 from tests.orders.world import account, books_balance, check_out, pay, sell, show, talk, usd
 
 # $99.00: the processor keeps 2.9 % + 30 c = 3.17; the tax is 15 % = 14.85, of which 70 % = 10.395 is the
@@ -216,6 +216,26 @@ def test_the_tax_is_by_the_prices_of_when_the_conversation_was_opened(
         processor.deliver()
     assert account("developer_pending", studio.ref) == -SHARE
     assert UsageEvent.objects.get(kind="agent_tax").price_version_id == prices.pk
+
+
+def test_the_tax_of_a_category_with_a_long_name_is_its_own(shopper, scout, prices, merchant, processor):
+    name = "accessories" * 10
+    own = draft_prices(
+        name="by category", by="test",
+        terms=[
+            Terms("ppcv", 150_000), Terms("agent_tax", 150_000), Terms("agent_tax", 80_000, "grocery"),
+            Terms("agent_tax", 50_000, name), Terms("developer_share", 700_000),
+        ],
+    )  # fmt: skip
+    announce_prices(version_id=own.pk, effective_at=now() + timedelta(hours=1), by="test")
+    offer = sell(merchant, "Strap", "10.00", category=name)
+    conversation = talk(shopper, scout, own)
+    Conversation.objects.filter(pk=conversation.pk).update(exposure_id=None)
+    pay(check_out(shopper, show(conversation, offer)))
+    processor.deliver()
+    tax = UsageEvent.objects.get(kind="agent_tax")
+    assert (tax.category, tax.amount_micros) == (name, 500_000)
+    assert Conversion.objects.get().status == "excluded"
 
 
 def test_buying_from_ones_own_agent_does_not_count_for_the_ranking(

@@ -137,7 +137,7 @@ class OrderLine(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="+")
     title = models.CharField(max_length=300)
-    category = models.SlugField(max_length=60, blank=True)
+    category = models.CharField(max_length=160, blank=True)
     quantity = models.PositiveIntegerField()
     unit_price_micros = models.BigIntegerField(help_text="what was paid for one")
     list_price_micros = models.BigIntegerField(
