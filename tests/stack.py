@@ -33,9 +33,11 @@ print("\\n" + json.dumps(import_string(call["function"])(**call["arguments"]), d
 class StoreUnderTest(Stack):
     """A stack with its services, and ways to look inside."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, services: Services | None = None) -> None:
+        """With servers of its own, or with some that others use too and that stay when this one ends."""
         self.directory = directory
-        self.services = Services(directory / "services", environ={}, throwaway=True, say=_quiet)
+        self._borrowed = services is not None
+        self.services = services or own_services(directory)
         urls = self.services.start()
         super().__init__(
             directory / "state",
@@ -73,8 +75,21 @@ class StoreUnderTest(Stack):
         try:
             self.stop()
         finally:
-            self.services.remove()
+            if not self._borrowed:
+                self.services.remove()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def own_services(directory: Path) -> Services:
+    """PostgreSQL and Valkey below the directory, not yet started, whatever the environment has."""
+    return Services(directory / "services", environ={}, throwaway=True, say=_quiet)
+
+
+def open_directory() -> Path:
+    """Short, since the path of a Unix socket has 107 bytes; open, since PostgreSQL may run as another user."""
+    directory = Path(tempfile.mkdtemp(prefix="store-", dir="/tmp"))
+    directory.chmod(0o755)
+    return directory
 
 
 def _quiet(line: str) -> None:
@@ -84,10 +99,7 @@ def _quiet(line: str) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StoreUnderTest]:
     """The running store, migrated and empty."""
-    # Short, since the path of a Unix socket has 107 bytes; open, since PostgreSQL may run as another user.
-    directory = Path(tempfile.mkdtemp(prefix="store-", dir="/tmp"))
-    directory.chmod(0o755)
-    store = StoreUnderTest(directory)
+    store = StoreUnderTest(open_directory())
     try:
         store.manage("migrate", "--no-input")
         store.start()

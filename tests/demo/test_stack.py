@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+import time
 
 import psutil
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from agentstore.demo.stack import MARK, StackError
 from agentstore.embedded.processes import port_is_free, wait_until
 from agentstore.kit.ids import new_id
-from tests.stack import StoreUnderTest
+from tests.stack import StoreUnderTest, open_directory, own_services
 
 
 def get_status(port: int, path: str) -> int:
@@ -47,12 +46,20 @@ def marked(store: StoreUnderTest) -> list[int]:
     return found
 
 
+@pytest.fixture(scope="module")
+def servers():
+    """For small stores, which leave nothing in them."""
+    directory = open_directory()
+    services = own_services(directory)
+    yield services
+    services.remove()
+    shutil.rmtree(directory)
+
+
 @pytest.fixture
-def small_store():
+def small_store(servers):
     """A store of its own without tables, for tests that end it."""
-    directory = Path(tempfile.mkdtemp(prefix="store-", dir="/tmp"))
-    directory.chmod(0o755)
-    store = StoreUnderTest(directory)
+    store = StoreUnderTest(open_directory(), servers)
     yield store
     store.close()
 
@@ -99,7 +106,10 @@ def test_the_store_outlives_its_database(stack):
     port = port_of(stack.url)
     stack.kill_server("postgres")
     try:
-        assert wait_until(lambda: get_status(port, "/readyz") == 503, seconds=30)
+        assert wait_until(lambda: get_status(port, "/readyz") != 200, seconds=30)
+        began = time.monotonic()
+        assert get_status(port, "/readyz") == 503
+        assert time.monotonic() - began < 10, "who asks whether it is ready would have given up"
         assert get_status(port, "/healthz") == 200
     finally:
         stack.services.start()
@@ -136,7 +146,7 @@ def test_what_ends_at_once_is_reported_with_its_last_words(small_store):
 
 def test_a_port_that_another_store_has_is_not_shared(small_store):
     small_store.start(["standin"])
-    other = StoreUnderTest(small_store.directory / "other")
+    other = StoreUnderTest(small_store.directory / "other", small_store.services)
     other.programs["standin"] = small_store.programs["standin"]
     try:
         with pytest.raises(StackError, match="another store answers there already"):
