@@ -85,7 +85,12 @@ def attribute_lines(
             )
     return list(
         Attribution.objects.filter(line__in=lines)
-        .select_related("line__order__merchant", "conversation__agent__developer", "recommendation")
+        .select_related(
+            "line__order__merchant",
+            "conversation__agent__developer",
+            "conversation__shopper",
+            "recommendation",
+        )
         .order_by("line_id")
     )
 

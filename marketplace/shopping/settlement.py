@@ -29,7 +29,7 @@ from marketplace.shopping.attribution import attribute_lines
 from marketplace.shopping.carts import take_out_bought
 from marketplace.shopping.chargebacks import dispute_now, settle_dispute
 from marketplace.shopping.checkouts import close_checkout, move_checkout
-from marketplace.shopping.models import Attribution, Checkout, Order, OrderLine, Refund
+from marketplace.shopping.models import Attribution, Checkout, Order, OrderLine, Refund, Shopper
 from marketplace.shopping.orders import move_order
 from marketplace.shopping.paying import REFERENCE as CHECKOUT
 from marketplace.shopping.paying import note_decline
@@ -199,6 +199,8 @@ def _book_sale(order: Order, *, payment_ref: str, fee: Money | None, paid_at: da
 def _credit(credit: Attribution, checkout: Checkout, paid_at: datetime) -> None:
     """The tax by the prices that the conversation was opened under, and the conversion for the ranking."""
     line, conversation = credit.line, credit.conversation
+    # Who brings a code to a platform is a guest of that checkout alone; the conversation knows whose quote it was.
+    buyer = conversation.shopper or checkout.shopper
     amount = Money(line.total_micros, line.order.currency)
     metering.meter_agent_tax(
         line_ref=line.ref,
@@ -215,22 +217,21 @@ def _credit(credit: Attribution, checkout: Checkout, paid_at: datetime) -> None:
         line_ref=line.ref,
         agent_id=conversation.agent_id,
         category=line.category,
-        buyer_ref=str(checkout.shopper_id),
+        buyer_ref=str(buyer.pk),
         exposure_id=conversation.exposure_id,
         amount=amount,
         occurred_at=paid_at,
         matures_at=paid_at + timedelta(days=settings.RETURN_WINDOW_DAYS),
-        excluded=_own_traffic(checkout, credit),
+        excluded=_own_traffic(buyer, credit),
     )
 
 
-def _own_traffic(checkout: Checkout, credit: Attribution) -> str:
+def _own_traffic(buyer: Shopper, credit: Attribution) -> str:
     """Buying from one's own agent or from one's own shop says nothing about the agent."""
-    buyer = checkout.shopper.user_id
-    if buyer is None:
+    if buyer.user_id is None:
         return ""
     own = Membership.objects.filter(
-        user_id=buyer,
+        user_id=buyer.user_id,
         organization_id__in=[credit.conversation.agent.developer_id, credit.line.order.merchant_id],
     )
     return "own organization" if own.exists() else ""

@@ -18,7 +18,9 @@ from agentstore.kit.money import Money
 from billing.models import UsageEvent
 from marketplace.catalog.offers import OfferFact
 from marketplace.catalog.ucp.versions import APRIL
-from marketplace.shopping.models import Attribution, Conversation, OrderLine, Quote, Shopper
+from marketplace.ranking.conversions import BUYER_CAP
+from marketplace.ranking.models import Conversion
+from marketplace.shopping.models import Attribution, Conversation, Negotiation, OrderLine, Quote, Shopper
 from marketplace.shopping.ucp.discounts import Offered, take_off
 from marketplace.shopping.ucp.lines import Line, Priced, line_objects, total_objects
 from marketplace.shopping.ucp.negotiation import CAPABILITIES, DISCOUNT
@@ -142,6 +144,31 @@ def test_charlie_is_refused_a_code_that_is_not_his(platform, goods, conversation
     # Nor does a deleted conversation's code count for anybody.
     Conversation.objects.update(shopper=None, status="deleted")
     assert told(platform.rest("GET", f"checkout-sessions/{answer['id']}")) == ["discount_code_invalid"]
+
+
+def test_a_platforms_guest_is_the_shopper_whose_quote_it_was(
+    platform, goods, conversation, prices, alice, processor
+):
+    """Else a studio's own people lift their agent in the ranking, and nobody has a cap."""
+    allow(goods.headphones)
+    show(conversation, goods.headphones)
+
+    def buy(email: str = "") -> None:
+        """One at a price of a negotiation of its own."""
+        other = talk(Shopper.objects.create(), conversation.agent, prices)
+        Negotiation.objects.filter(conversation=conversation).update(conversation=other)
+        code = agree(conversation, goods.headphones, 9000).code
+        answer = platform.checkout(variant(goods.headphones), **codes(code), buyer={"email": email})
+        assert amounts(complete(platform, answer))["total"] == 9000
+
+    for _ in range(BUYER_CAP + 1):
+        buy()
+    counted = list(Conversion.objects.order_by("pk").values_list("buyer_ref", "reason"))
+    buyer = str(conversation.shopper_id)
+    assert counted == [(buyer, "")] * BUYER_CAP + [(buyer, "over the buyer's cap")]
+    Shopper.objects.filter(pk=conversation.shopper_id).update(user=alice)
+    buy(alice.email)
+    assert Conversion.objects.latest("pk").reason == "own organization"
 
 
 def test_it_is_used_once_whoever_pays_first(platform, goods, quote, processor):
