@@ -16,17 +16,28 @@ from ucp_sdk.models.schemas.shopping.order import Order as UcpOrderModel
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from billing.models import UsageEvent
+from marketplace.catalog.models import Offer
 from marketplace.catalog.offers import OfferFact
 from marketplace.catalog.ucp.versions import APRIL
 from marketplace.ranking.conversions import BUYER_CAP
 from marketplace.ranking.models import Conversion
-from marketplace.shopping.models import Attribution, Conversation, Negotiation, OrderLine, Quote, Shopper
+from marketplace.shopping.models import (
+    Attribution,
+    Checkout,
+    Conversation,
+    Negotiation,
+    OrderLine,
+    Quote,
+    Shopper,
+    UcpCheckout,
+)
+from marketplace.shopping.ucp.completing import claim_payment, open_purchase
 from marketplace.shopping.ucp.discounts import Offered, take_off
 from marketplace.shopping.ucp.lines import Line, Priced, line_objects, total_objects
 from marketplace.shopping.ucp.negotiation import CAPABILITIES, DISCOUNT
 from tests.cast import person
 from tests.orders.bargains import agree, allow
-from tests.orders.world import books_balance, list_agent, show, talk
+from tests.orders.world import books_balance, list_agent, pay, show, talk
 from tests.ucp.world import PROFILE, SHIPPING, Platform, card, introduce, variant
 
 
@@ -181,6 +192,28 @@ def test_it_is_used_once_whoever_pays_first(platform, goods, quote, processor):
     assert amounts(beaten)["total"] == 9900
     # The buyer was told the new total; now it is theirs to pay.
     assert amounts(complete(platform, second)) == {"subtotal": 9900, "fulfillment": 0, "total": 9900}
+
+
+def test_while_it_is_paid_it_shows_what_is_paid(platform, goods, quote, processor):
+    """The purchase has the stock and the quote: asked in between, neither was sold out, nor used by somebody else."""
+    Offer.objects.filter(pk=goods.headphones.pk).update(on_hand=2)
+    sent = codes(quote.code, quote.code.lower())
+    path = f"checkout-sessions/{platform.checkout(variant(goods.headphones), quantity=2, **sent)['id']}"
+    claimed = claim_payment(UcpCheckout.objects.get(), billing={}, buyer={})
+    purchase = open_purchase(claimed)
+    answer = platform.rest("GET", path)
+    DiscountCheckout.model_validate(answer)
+    assert answer["status"] == "complete_in_progress"
+    assert [line["quantity"] for line in answer["line_items"]] == [2]
+    assert amounts(answer) == {
+        "subtotal": 19800, "items_discount": -1800, "fulfillment": 0, "total": 18000,
+    }  # fmt: skip
+    assert (told(answer), "orders" in answer) == ([], False)
+    pay(Checkout.objects.get(pk=purchase))
+    processor.deliver()
+    done = platform.rest("GET", path)
+    assert (done["status"], amounts(done)) == ("completed", amounts(answer))
+    assert [each["code"] for each in done["discounts"]["applied"]] == [quote.code]
 
 
 def test_an_expired_price_is_told_before_it_is_paid(platform, goods, quote, processor):

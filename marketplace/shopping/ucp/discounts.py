@@ -179,7 +179,8 @@ def discounts_object(codes: Sequence[str], applied: Sequence[Applied]) -> Json:
 
 def applied_of(codes: Sequence[str], lines: Sequence[OrderLine], currency: str) -> list[Applied]:
     """What counted for a bought checkout, by its order lines as they are shown."""
-    sent = {code.strip().upper(): code for code in codes}
+    # Of one that was sent twice, the first counted.
+    sent = {code.strip().upper(): code for code in reversed(codes)}
     return [
         Applied(
             sent.get(line.quote.code or "", line.quote.code or ""), line.quote, line.title,

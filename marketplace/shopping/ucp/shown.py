@@ -37,9 +37,11 @@ ORDER_SALT: Final = "marketplace.shopping.ucp.order"
 
 
 def checkout_object(checkout: UcpCheckout, messages: list[Json] | None = None) -> Json:
-    """The checkout now. A bought one shows what was bought, at what it cost."""
-    bought = checkout.status == UcpCheckout.Status.COMPLETED
-    content = _bought(checkout) if bought else _offered(checkout, messages or [])
+    """The checkout now. A bought one shows what was bought, at what it cost; so does one that is being paid, since its
+    purchase has taken stock and quotes already, and offers and codes of now are without them.
+    """
+    bought = checkout.status in (UcpCheckout.Status.PAYING, UcpCheckout.Status.COMPLETED)
+    content = _bought(checkout) if bought and checkout.purchase_id else _offered(checkout, messages or [])
     found: Json = {
         "ucp": ucp(CHECKOUT, FULFILLMENT, DISCOUNT, handlers=handlers()),
         "id": checkout.id,
@@ -108,14 +110,14 @@ def _bought(checkout: UcpCheckout) -> Json:
         before[order.merchant.name] += order.total.minor + _saved(order)
     confirmations = [order_confirmation(order) for order in orders]
     discounts = discounts_object(checkout.codes, applied)
+    # One checkout of several merchants' goods is an order for each; before it is paid there is none.
+    placed = {"order": confirmations[0], "orders": confirmations}
     return {
-        "status": "completed",
+        "status": _STATUS[UcpCheckout.Status(checkout.status)],
         "line_items": [_bought_line(order, line) for order, line in lines],
         "totals": merchant_totals(before, off=sum(map(_saved, orders)), shipping=True),
         **({"discounts": discounts} if checkout.codes and is_active(DISCOUNT) else {}),
-        "order": confirmations[0],
-        # One checkout of several merchants' goods is an order for each.
-        "orders": confirmations,
+        **(placed if checkout.status == UcpCheckout.Status.COMPLETED else {}),
     }
 
 
