@@ -120,6 +120,27 @@ def test_a_retry_is_the_same_round(door, lamp, rule):
     assert NegotiationRound.objects.count() == 3
 
 
+def test_what_was_agreed_on_and_is_over_is_no_retry(door, lamp, rule):
+    propose(door, lamp, 7600, idempotency_key="one")
+    assert propose(door, lamp, 7600).json()["already_heard"]
+    Quote.objects.update(expires_at=now() - timedelta(seconds=1))
+    kept = propose(door, lamp, 7600, idempotency_key="one").json()
+    assert (kept["already_heard"], "no more" in kept["hint"]) == (True, True)
+    again = propose(door, lamp, 7600).json()
+    assert (again["round"], again["already_heard"], again["answer"]) == (2, False, "accept")
+    assert Quote.objects.filter(expires_at__gt=now()).count() == 1
+
+
+def test_the_last_word_after_the_price_rose_is_told_and_can_be_taken(door, lamp, rule):
+    for amount in (100, 200, 300):
+        propose(door, lamp, amount)
+    type(lamp).objects.update(price_micros=100_000_000)
+    # $71.10 was the last counter.
+    told = propose(door, lamp, 7110).json()
+    assert (told["code"], told["hint"]) == ("round_limit", "Propose $90.00 each for 1 to take that.")
+    assert propose(door, lamp, 9000).json()["answer"] == "accept"
+
+
 def test_refusals_are_typed_and_leave_no_round(door, lamp, mug, rule, merchant):
     wine = sell(merchant, "Wine", "15.00", min_age=18)
     gone = sell(merchant, "Vase", "15.00", stock=0)

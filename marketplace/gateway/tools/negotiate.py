@@ -41,7 +41,7 @@ def _answered(heard: Heard) -> dict[str, Any]:
         "price": objects.price(row.answered),
         "price_before": objects.price(row.price),
         "quote": _quote(heard.quote),
-        "hint": _hint(row),
+        "hint": _hint(row, heard.quote),
         "already_heard": heard.already,
     }
 
@@ -57,7 +57,9 @@ def _quote(quote: Quote | None) -> dict[str, Any] | None:
     }
 
 
-def _hint(row: NegotiationRound) -> str:
+def _hint(row: NegotiationRound, quote: Quote | None) -> str:
+    if quote is not None and quote.is_over:
+        return "This price was used, or has expired: the cart takes it no more."
     if row.kind == NegotiationRound.Kind.ACCEPT:
         return "The shopper's cart takes this price by itself, once, until it expires."
     if row.rounds_left:

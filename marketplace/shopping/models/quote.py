@@ -162,6 +162,11 @@ class Quote(models.Model):
         return Money(self.price_micros, self.currency)
 
     @property
+    def is_over(self) -> bool:
+        """Whether nobody can buy at it any more: it was used, or it has expired."""
+        return self.used_at is not None or self.expires_at <= now()
+
+    @property
     def saved(self) -> Money:
         """What one piece cost less than at the offer's own price."""
         return self.price - self.unit_price

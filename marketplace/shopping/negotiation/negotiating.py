@@ -136,7 +136,9 @@ def _heard_before(
     last = rounds[-1] if rounds else None
     if last is None or (last.proposed, last.quantity) != asked or last.argument != argument:
         return None
-    return last
+    quote: Quote | None = getattr(last, "quote", None)
+    # Whoever proposes again what was agreed on and is over wants it once more; it is no retry.
+    return None if quote is not None and quote.is_over else last
 
 
 def _require_grounded(fact: OfferFact, conversation: Conversation, quantity: int) -> None:
@@ -177,11 +179,11 @@ def _answer(
     countered = last is not None and last.kind == NegotiationRound.Kind.COUNTER and last.quantity == quantity
     too_late = len(rounds) >= terms.rounds and not (countered and answer.kind == Kind.ACCEPT)
     if answer.price is None or too_late:
+        # The offer's price, or the rule, may be another one than the last counter was made of.
+        take = f"Propose {answer.price} each for {quantity} to take that."
         raise ProposalRefused(
             "No: the merchant hears no more proposals for this offer in this conversation.",
-            hint="Propose what the last counter asked, for the same quantity, to take it."
-            if countered
-            else "What was agreed on stands until it expires.",
+            hint=take if countered else "What was agreed on stands until it expires; else the offer's own price.",
             code=Why.ROUND_LIMIT,
         )
     return answer, answer.price, number
