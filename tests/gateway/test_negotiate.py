@@ -161,6 +161,17 @@ def test_refusals_are_typed_and_leave_no_round(door, lamp, mug, rule, merchant):
     assert ToolCall.objects.exclude(outcome="ok").count() == ToolCall.objects.count()
 
 
+def test_a_rule_of_nothing_means_that_it_is_not_negotiated(door, lamp, rule, merchant, mia):
+    def give(*breaks: Break) -> None:
+        terms = Terms(off_ppm=0, step_ppm=50_000, rounds=3, breaks=breaks)
+        change_rule(rule_id=rule.pk, merchant=merchant, terms=terms, active=True, by=mia)
+
+    give()
+    assert propose(door, lamp, 7000).json()["code"] == "no_rule"
+    give(Break(5, 100_000))
+    assert propose(door, lamp, 7000).json()["price"]["amount"] == 7900
+
+
 def test_a_price_above_the_shoppers_limit_is_a_reason_to_negotiate(door, lamp, rule, turn):
     Conversation.objects.update(limits={"max_price_micros": 75_000_000})
     assert propose(door, lamp, 7400).json()["price"]["amount"] == 7505

@@ -82,6 +82,14 @@ def test_the_most_special_rule_that_counts_now_decides(desk, merchant):
     assert [change.active for change in product_rule.changes.all()] == [False, True]
 
 
+def test_a_rule_of_nothing_is_shown_as_none(desk, merchant):
+    make(desk, merchant, applies_to="product", item="Headphones", off="0")
+    shown = text(try_it(desk, merchant))
+    assert "it is not negotiated: agents are told so." in shown
+    assert "Counters" not in shown
+    assert "An agent pays your price of $99.00" in shown
+
+
 def test_one_rule_for_each_thing(desk, merchant):
     assert make(desk, merchant, applies_to="offer", item="Headphones").status_code == 302
     twice = make(desk, merchant, applies_to="offer", item="Headphones")

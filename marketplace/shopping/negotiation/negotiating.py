@@ -155,14 +155,16 @@ def _require_grounded(fact: OfferFact, conversation: Conversation, quantity: int
 
 def _rule(fact: OfferFact) -> tuple[NegotiationRule, Terms]:
     rule, _ = rule_for(fact, at=now())
+    terms = rule.terms if rule else None
     # A lowest price in another currency cannot be kept.
-    if rule is None or (rule.floor_micros is not None and rule.currency != fact.price.currency):
+    foreign = terms and terms.floor and terms.floor.currency != fact.price.currency
+    if rule is None or terms is None or terms.gives_nothing or foreign:
         raise ProposalRefused(
             "The merchant does not negotiate this offer now.",
             hint="Its price stands; another merchant's offer may be negotiable.",
             code=Why.NO_RULE,
         )
-    return rule, rule.terms
+    return rule, terms
 
 
 def _answer(

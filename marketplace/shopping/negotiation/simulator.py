@@ -19,7 +19,8 @@ from marketplace.shopping.negotiation.rules import PassedOver, rule_for
 class Course:
     """A negotiation in which the agent proposes the same in every round, and what came of it.
 
-    `lowest` is the floor, for the merchant alone. Without a rule there are no answers, and the price stands.
+    `lowest` is the floor, for the merchant alone. Without a rule, or by one that gives nothing, there are no answers, and
+    the price stands.
     """
 
     fact: OfferFact
@@ -60,8 +61,8 @@ def simulate(
     if fact is None or fact.merchant_id != merchant.pk:
         raise NotFound("There is no such offer.")
     rule, passed = rule_for(fact, at=at or now())
-    if rule is None:
-        return Course(fact, quantity, proposed, None, passed, [], fact.price)
+    if rule is None or rule.terms.gives_nothing:
+        return Course(fact, quantity, proposed, rule, passed, [], fact.price)
     terms = rule.terms
     answers: list[Answer] = []
     while not answers or (answers[-1].kind == Kind.COUNTER and answers[-1].rounds_left):

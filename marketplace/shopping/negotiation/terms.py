@@ -87,6 +87,11 @@ class Terms:
         if self.from_hour is not None and self.from_hour == self.to_hour:
             raise InvalidTerms("The hours are the same; leave both empty for the whole day.")
 
+    @property
+    def gives_nothing(self) -> bool:
+        """Whether nothing is off for any number of pieces: so is said that something is not negotiated."""
+        return self.off_ppm == 0 and not self.breaks
+
     def off_for(self, quantity: int) -> int:
         """The most that may be off each of so many pieces, in parts per million."""
         return max([self.off_ppm, *(b.off_ppm for b in self.breaks if b.quantity <= quantity)])
