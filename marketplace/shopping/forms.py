@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from agentstore.kit.money import Money
 from marketplace.shopping.checkouts import Address
 from marketplace.shopping.models import Order
 
@@ -56,9 +57,12 @@ class RefundForm(forms.Form):
         self._lines = [line for line in order.lines.all() if left.get(line.pk, 0) > 0]
         for line in self._lines:
             most = left[line.pk]
+            # Some of an item may have been bought at a negotiated price, the others not.
+            each = Money(line.unit_price_micros, order.currency)
             self.fields[f"line_{line.pk}"] = forms.IntegerField(
-                label=line.title, min_value=0, max_value=most, initial=most, help_text=f"0 to {most}"
-            )
+                label=f"{line.title}, {each} each", min_value=0, max_value=most, initial=most,
+                help_text=f"0 to {most}",
+            )  # fmt: skip
         self.order_fields([*(f"line_{line.pk}" for line in self._lines), "reason"])
 
     def quantities(self) -> dict[int, int]:

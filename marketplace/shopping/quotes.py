@@ -80,6 +80,8 @@ class Quotes:
         """What the shopper has to know of a quote that does not count for so many pieces; empty for nothing."""
         if split_line(quantity, price, self.live)[0].quote is not None:
             return ""
+        if any(quote.currency != price.currency for quote in (*self.live, self.over) if quote):
+            return ""
         cheaper = [quote for quote in self.live if quote.unit_price < price]
         if cheaper:
             least = min(cheaper, key=lambda quote: quote.least_quantity)

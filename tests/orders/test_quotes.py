@@ -159,6 +159,43 @@ def test_a_price_that_fell_below_it_counts(quote, shopper, headphones):
     assert lines_of(check_out(shopper, headphones)) == [(1, 8500, False)]
 
 
+def test_an_offer_in_another_currency_since_is_not_sold_and_every_page_says_so(
+    quote, conversation, shopper, headphones, client, sam
+):
+    carts.add_to_cart(shopper=shopper, offer_id=headphones.pk)
+    Offer.objects.filter(pk=headphones.pk).update(currency="EUR")
+    client.force_login(sam)
+    for expires_at in (quote.expires_at, now()):
+        Quote.objects.update(expires_at=expires_at)
+        cart = text(client.get("/cart/"))
+        assert ("This store takes USD only." in cart, "egotiated" in cart) == (True, False)
+        chat = client.get(reverse("shopping:chat-round", args=[conversation.pk, quote.round_id]))
+        assert "This price is" in text(chat)
+
+
+def test_where_the_price_fell_below_it_the_conversation_asks_for_no_more(
+    quote, conversation, headphones, client, sam
+):
+    client.force_login(sam)
+    page = reverse("shopping:chat-round", args=[conversation.pk, quote.round_id])
+    assert "Add 2 to cart at $90.00 each" in text(client.get(page))
+    Offer.objects.filter(pk=headphones.pk).update(price_micros=85_000_000)
+    shown = text(client.get(page))
+    assert "This price is not needed: the item is $85.00 now." in shown
+    assert "Add" not in shown
+    assert quote.code not in shown
+
+
+def test_a_refunds_form_tells_the_parts_of_a_line_apart(quote, shopper, headphones, processor, client, sam):
+    checkout = check_out(shopper, headphones, quantity=3)
+    pay(checkout)
+    processor.deliver()
+    client.force_login(sam)
+    page = text(client.get(reverse("shopping:order", args=[checkout.orders.get().pk])))
+    assert "Headphones, $90.00 each" in page
+    assert "Headphones, $99.00 each" in page
+
+
 def test_a_price_that_rose_does_not_change_what_was_agreed_on(quote, shopper, headphones):
     Offer.objects.filter(pk=headphones.pk).update(price_micros=120_000_000)
     checkout = check_out(shopper, headphones)

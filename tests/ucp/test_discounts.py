@@ -169,6 +169,7 @@ def test_a_platforms_guest_is_the_shopper_whose_quote_it_was(
         other = talk(Shopper.objects.create(), conversation.agent, prices)
         Negotiation.objects.filter(conversation=conversation).update(conversation=other)
         code = agree(conversation, goods.headphones, 9000).code
+        assert code
         answer = platform.checkout(variant(goods.headphones), **codes(code), buyer={"email": email})
         assert amounts(complete(platform, answer))["total"] == 9000
 

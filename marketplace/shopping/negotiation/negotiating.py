@@ -185,7 +185,9 @@ def _answer(
         take = f"Propose {answer.price} each for {quantity} to take that."
         raise ProposalRefused(
             "No: the merchant hears no more proposals for this offer in this conversation.",
-            hint=take if countered else "What was agreed on stands until it expires; else the offer's own price.",
+            hint=take
+            if countered
+            else "What was agreed on stands until it expires; else the offer's own price.",
             code=Why.ROUND_LIMIT,
         )
     return answer, answer.price, number

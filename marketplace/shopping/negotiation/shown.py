@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from agentstore.kit.clock import now
 from marketplace.catalog.offers import OfferFact, read_offers
 from marketplace.shopping.models import NegotiationRound, Quote, Recommendation
 
@@ -25,9 +24,10 @@ class ShownRound:
     def holds(self) -> bool:
         """Whether it can be bought at the quote now."""
         quote = self.quote
-        if quote is None or quote.checkout_id is not None or quote.expires_at <= now():
+        if quote is None or quote.checkout_id is not None or quote.is_over or self._is_cheaper:
             return False
-        return self.fact.available and self.fact.stock >= quote.least_quantity
+        same = self.fact.price.currency == quote.currency
+        return same and self.fact.available and self.fact.stock >= quote.least_quantity
 
     @property
     def standing(self) -> str:
@@ -38,7 +38,17 @@ class ShownRound:
             return "used"
         if self.quote.checkout_id is not None:
             return "in your open checkout"
-        return "over" if self.quote.expires_at <= now() else "not available any more"
+        if self.quote.is_over:
+            return "over"
+        return (
+            f"not needed: the item is {self.fact.price} now" if self._is_cheaper else "not available any more"
+        )
+
+    @property
+    def _is_cheaper(self) -> bool:
+        """Whether the cart takes the offer's own price, which has fallen below the quote."""
+        quote, price = self.quote, self.fact.price
+        return quote is not None and price.currency == quote.currency and price < quote.unit_price
 
     @property
     def rule(self) -> str:

@@ -19,7 +19,7 @@ from marketplace.shopping.negotiation.rules import PassedOver, rule_for
 class Course:
     """A negotiation in which the agent proposes the same in every round, and what came of it.
 
-    `lowest` is the floor, for the merchant alone. Without a rule, or by one that gives nothing, there are no answers, and
+    `lowest` is the floor, for the merchant alone. Without a rule, or by one that gives nothing, there are no answers:
     the price stands.
     """
 
