@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready
+from django.conf import settings
 
 from agentstore.kit.priority import give_way
 
@@ -15,9 +16,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
 app = Celery("agentstore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-
-# Queues of long work that nobody waits for.
-PATIENT_QUEUES = {"bulk", "index"}
 
 # (task, every so many seconds)
 BEAT = [
@@ -64,6 +62,6 @@ app.conf.beat_schedule = {
 
 @worker_ready.connect
 def give_way_when_patient(sender: Any, **_: object) -> None:
-    """A worker of patient queues alone leaves the processor to the others, once it has started."""
-    if set(sender.app.amqp.queues.consume_from) <= PATIENT_QUEUES:
-        give_way()
+    """A worker of long work alone, which nobody waits for, leaves the processor to the others once it has started."""
+    if set(sender.app.amqp.queues.consume_from) <= settings.PATIENT_QUEUES:
+        give_way(settings.PATIENT_NICENESS)

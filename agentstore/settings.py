@@ -248,6 +248,9 @@ CELERY_TASK_ROUTES = {
     "sandbox.tasks.*": {"queue": "sandbox"},
     "marketplace.publishing.tasks.build_submission": {"queue": "sandbox"},
 }
+# Of workers that serve nothing but these.
+PATIENT_QUEUES = {"bulk", "index"}
+PATIENT_NICENESS = env.int("PATIENT_NICENESS", 10)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False

@@ -23,18 +23,20 @@ PACE_SECONDS = 0.1
 def keep_index() -> None:
     """In a process of its own, as the index's worker: what changed goes into the index, new texts get vectors."""
     django.setup()
+    from django.conf import settings
+
     from agentstore.kit.priority import give_way
     from marketplace.catalog.tasks import index_outbox
 
-    give_way()
+    give_way(settings.PATIENT_NICENESS)
     while True:
         index_outbox()
         time.sleep(1)
 
 
 @contextmanager
-def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[float]]:
-    """Search with filters at a steady pace; gives the list that milliseconds are added to.
+def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[tuple[float, float]]]:
+    """Search with filters at a steady pace; gives the list that each one's instant and milliseconds are added to.
 
     With an environment, a worker keeps the index meanwhile.
     """
@@ -45,7 +47,7 @@ def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[flo
     from marketplace.catalog.search.embedder import embed_query
 
     filters = SearchFilters(max_price=Money(250_000_000, "USD"), ships_to="US")
-    spent: list[float] = []
+    spent: list[tuple[float, float]] = []
     ended = threading.Event()
 
     def search() -> None:
@@ -54,7 +56,8 @@ def searching(*, environment: dict[str, str] | None = None) -> Iterator[list[flo
                 if ended.wait(PACE_SECONDS):
                     return
                 embed_query.cache_clear()
-                spent.append(1000 * timed(functools.partial(search_catalog, query=text, filters=filters)))
+                took = timed(functools.partial(search_catalog, query=text, filters=filters))
+                spent.append((time.monotonic(), 1000 * took))
         finally:
             connection.close()
 

@@ -51,6 +51,8 @@ class StoreUnderTest(Stack):
                 "EMAIL_URL": f"filemail:///{directory / 'mail'}",
                 "DATABASE_POOL_SIZE": "8",
                 "PPCV_QUARANTINE_SECONDS": "1",
+                # The tests take all of the machine, and wait for what an index leads to.
+                "PATIENT_NICENESS": "1",
             },
             say=_quiet,
         )

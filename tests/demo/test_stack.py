@@ -74,7 +74,7 @@ def test_what_nobody_waits_for_gives_way(stack):
     def niceness(name):
         return {process.nice() for process in stack.members(name)}
 
-    assert wait_until(lambda: niceness("bulk") == niceness("index") == {10}, seconds=20)
+    assert wait_until(lambda: niceness("bulk") == niceness("index") == {1}, seconds=20)
     assert niceness("worker") == niceness("web") == {0}
 
 
