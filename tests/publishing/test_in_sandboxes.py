@@ -16,6 +16,11 @@ from tests.sandbox.drivers import on_one_driver
 pytestmark = [pytest.mark.containers, pytest.mark.django_db(transaction=True)]
 
 
+@pytest.fixture(autouse=True)
+def own_data():
+    """None: the relay's kit is the whole run's, as in tests/sandbox. To make it anew takes 10 s a test."""
+
+
 @shared_task(name="tests.publishing.rehearse")
 def rehearse(submission_id: str) -> None:
     """The higher room's part, done at once: both results and the conclusion."""
