@@ -16,6 +16,8 @@ from tests.stack import StoreUnderTest
 
 HERE = Path(__file__).parent
 CAP_MICROS = 500_000_000
+# Whether the search index knows all goods.
+INDEXED = "SELECT EXISTS (SELECT FROM catalog_product) AND NOT EXISTS (SELECT FROM catalog_indexoutbox)"
 __all__ = ["DEVELOPER", "MERCHANT", "OPERATOR", "SHOPPER"]
 
 
@@ -32,11 +34,8 @@ def store(stack: StoreUnderTest) -> StoreUnderTest:
     if not stack.call("tests.e2e.world.drivers"):
         assert not os.environ.get("CI"), "neither a container engine nor gVisor is here"
         pytest.skip("neither a container engine nor gVisor is here")
-    stack.call("agentstore.demo.story.ensure_prices")
-    stack.manage("seed_catalog", "--limit", "150", "--owner", MERCHANT.email)
-    stack.call("tests.e2e.world.set_budgets", cap_micros=CAP_MICROS)
-    stack.manage("build_base_image")
-    wait(lambda: stack.call("tests.e2e.world.indexed"), "the catalogue is indexed", seconds=120)
+    stack.call("tests.e2e.world.furnish", goods=150, owner=MERCHANT.email, cap_micros=CAP_MICROS)
+    wait(lambda: stack.sql(INDEXED)[0][0], "the catalogue is indexed", seconds=120)
     return stack
 
 

@@ -6,16 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.db.models import Sum
 
 from agentstore.demo.publish import publish_agent
+from agentstore.demo.story import ensure_prices
 from agentstore.identity.models import Organization
 from agentstore.kit.money import Money
 from billing.budgets import set_budget
 from billing.models import Account, Entry, MerchantBudget, UsageEvent
-from marketplace.catalog.models import IndexOutbox, Product
 from sandbox.drivers import present_drivers
 from sandbox.places import stack_name
+
+
+def furnish(*, goods: int, owner: str, cap_micros: int) -> int:
+    """Prices, goods of several merchants with a budget each, and the base image; how many merchants there are.
+
+    In one process: a command of its own for each takes longer to start than to do it.
+    """
+    ensure_prices()
+    call_command("seed_catalog", "--limit", str(goods), "--owner", owner)
+    call_command("build_base_image")
+    return set_budgets(cap_micros=cap_micros)
 
 
 def set_budgets(*, cap_micros: int) -> int:
@@ -27,11 +39,6 @@ def set_budgets(*, cap_micros: int) -> int:
             at_cap=MerchantBudget.AtCap.ORGANIC, by="test", reason="to have one",
         )  # fmt: skip
     return len(merchants)
-
-
-def indexed() -> bool:
-    """Whether the search index knows all goods."""
-    return Product.objects.exists() and not IndexOutbox.objects.exists()
 
 
 def publish(*, source: str, site_url: str) -> str:
