@@ -154,6 +154,25 @@ def test_a_checkout_that_came_to_nothing_gives_it_back(quote, shopper, headphone
     assert (quote.checkout, quote.used_at) == (None, None)
 
 
+def test_the_cart_leads_to_the_checkout_that_keeps_it(
+    quote, shopper, headphones, client, sam, charlie, processor
+):
+    """Its pieces and its price look gone from the cart meanwhile: they are only the checkout's."""
+    Offer.objects.filter(pk=headphones.pk).update(on_hand=1)
+    waiting = check_out(shopper, headphones)
+    expire(quote)
+    client.force_login(sam)
+    page = client.get("/cart/")
+    assert "This is out of stock." in text(page)
+    assert "A checkout of $90.00 waits for your payment." in text(page)
+    assert reverse("shopping:checkout-pay", args=[waiting.pk]) in page.content.decode()
+    client.post(reverse("shopping:checkout-give-up", args=[waiting.pk]))
+    page = text(client.get("/cart/"))
+    assert ("waits for your payment" in page, "out of stock" in page) == (False, False)
+    client.force_login(charlie)
+    assert "waits for your payment" not in text(client.get("/cart/"))
+
+
 def test_a_price_that_fell_below_it_counts(quote, shopper, headphones):
     Offer.objects.filter(pk=headphones.pk).update(price_micros=85_000_000)
     assert lines_of(check_out(shopper, headphones)) == [(1, 8500, False)]

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from agentstore.kit.errors import Invalid
 from agentstore.kit.ids import parse_public_id
 from marketplace.shopping import carts
+from marketplace.shopping.models import Checkout
 from marketplace.shopping.shoppers import find_shopper, get_shopper
 
 
@@ -51,7 +52,11 @@ def remove(request: HttpRequest, line_id: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, **more: object) -> HttpResponse:
-    return render(request, "shop/cart.html", {"cart": carts.read_cart(find_shopper(request)), **more})
+    shopper = find_shopper(request)
+    waiting = (
+        Checkout.objects.filter(shopper=shopper, status=Checkout.Status.OPEN).first() if shopper else None
+    )
+    return render(request, "shop/cart.html", {"cart": carts.read_cart(shopper), "waiting": waiting, **more})
 
 
 def _offer_id(text: str) -> int:
