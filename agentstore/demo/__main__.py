@@ -69,6 +69,7 @@ def start() -> int:
     try:
         say("loading the seed catalogue (the first time takes some minutes)")
         story.ensure_goods()
+        story.ensure_rules()
         say("publishing the first-party agent through the portal")
         complete = story.ensure_agents(say)
     except CommandError as failed:

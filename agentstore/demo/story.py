@@ -8,17 +8,25 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db.models import Exists, OuterRef
 
 from agentstore.demo.people import MERCHANT, ensure_people
 from agentstore.demo.publish import is_live, publish_agent
-from agentstore.identity.models import Organization
+from agentstore.identity.models import Organization, User
 from agentstore.kit.money import MICRO, Money
 from billing.budgets import current_budget, set_budget
 from billing.models import MerchantBudget
+from marketplace.catalog.models import Category
+from marketplace.catalog.slugs import slug_of
+from marketplace.shopping.models import NegotiationRule
+from marketplace.shopping.negotiation.rules import add_rule
+from marketplace.shopping.negotiation.terms import Terms
 from sandbox.driver import DriverError, NoDriver
 from sandbox.drivers import chosen_driver, cleaning_driver
 
 MONTHLY_CAP = 500
+MOST_OFF_PPM = 120_000
+ROUNDS = 3
 AGENTS = Path(__file__).resolve().parent.parent.parent / "agents"
 FIRST_PARTY = ("concierge",)
 
@@ -45,6 +53,25 @@ def ensure_goods() -> None:
                 at_cap=MerchantBudget.AtCap.ORGANIC,
                 by="demo",
                 reason="the demo's first budget",
+            )
+
+
+def ensure_rules() -> None:
+    """Every second merchant lets agents negotiate: a few per cent in a few rounds, on all that it sells."""
+    mia = User.objects.get(email=MERCHANT.email)
+    terms = Terms(off_ppm=MOST_OFF_PPM, step_ppm=MOST_OFF_PPM // ROUNDS, rounds=ROUNDS)
+    for merchant in Organization.objects.merchants().order_by("name")[::2]:
+        paths = Category.objects.filter(products__owner=merchant).values_list("path", flat=True).distinct()
+        roots = {slug_of(path.split(" > ")[:1]) for path in paths}
+        ruled = NegotiationRule.objects.filter(merchant=merchant, category=OuterRef("pk"))
+        for root in Category.objects.filter(~Exists(ruled), slug__in=roots):
+            add_rule(
+                merchant=merchant,
+                target=root,
+                terms=terms,
+                active=True,
+                by=mia,
+                reason="the demo's first rule",
             )
 
 

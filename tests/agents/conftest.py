@@ -38,6 +38,7 @@ def product(number: int, title: str, price: int, **more: Any) -> dict[str, Any]:
                 "price": {"amount": amount, "currency": "USD"},
                 "availability": {"available": more.get("available", True)},
                 "seller": {"name": more.get("seller", "Audio Haus")},
+                "metadata": {"offer_id": f"off_{number}{index}"},
                 "options": [{"name": key, "label": label} for key, label in options.items()],
             }
             for index, (name, amount, options) in enumerate(variants)
@@ -54,6 +55,9 @@ class Gateway:
     def __init__(self) -> None:
         self.products: list[dict[str, Any]] = []
         self.refuse: dict[str, str] = {}
+        # By offer, what its merchant asks in each round; an offer that is not here is not negotiated.
+        self.asks: dict[str, list[int]] = {}
+        self.proposals: list[tuple[str, int]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.away = self.busy = False
         # A search by meaning also finds what shares no word with the query.
@@ -79,7 +83,7 @@ class Gateway:
         if tool == "recommend":
             return self._recommend(arguments["variant_id"])
         if tool == "negotiate":
-            return 200, {"answer": "counter", "rounds_left": 2}
+            return self._negotiate(arguments["offer_id"], arguments["proposed_amount"])
         return 404, {"code": "unknown_tool", "title": "There is no such tool."}
 
     def _search(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,6 +98,19 @@ class Gateway:
                 found.append((hits, item))
         found.sort(key=lambda pair: -pair[0])
         return [item for _, item in found[: arguments["pagination"]["limit"]]]
+
+    def _negotiate(self, offer_id: str, proposed: int) -> tuple[int, dict[str, Any]]:
+        self.proposals.append((offer_id, proposed))
+        asks = self.asks.get(offer_id)
+        if asks is None:
+            return 422, {"code": "no_rule", "title": "The merchant does not negotiate this."}
+        number = len({amount for offer, amount in self.proposals if offer == offer_id})
+        if number > len(asks) and proposed != asks[-1]:
+            return 422, {"code": "round_limit", "title": "No more proposals are heard."}
+        asked = asks[min(number, len(asks)) - 1]
+        answer, price = ("accept", proposed) if proposed >= asked else ("counter", asked)
+        left = max(0, len(asks) - number)
+        return 200, {"answer": answer, "price": {"amount": price, "currency": "USD"}, "rounds_left": left}
 
     def _recommend(self, variant_id: str) -> tuple[int, dict[str, Any]]:
         if code := self.refuse.get(variant_id):

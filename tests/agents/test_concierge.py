@@ -149,3 +149,53 @@ def test_anything_may_be_a_gift(ask, gateway):
     gateway.products = [product(1, "Candle", 1500, description="a fine gift")]
     ask("I need a gift under $50.00. What do you recommend?")
     assert gateway.recommended == ["var_10"]
+
+
+@pytest.fixture
+def headphones(gateway):
+    gateway.products = [
+        product(1, "Wireless headphones", 10000),
+        product(2, "Headphones with a wireless case", 12000, seller="Loud & Co"),
+    ]
+    return gateway
+
+
+def test_a_better_price_is_asked_for_and_the_last_word_is_taken(ask, headphones):
+    headphones.asks = {"off_10": [9500, 9000, 8800]}
+    said = ask("can you get me a better price on wireless headphones?")
+    assert "Audio Haus agreed to $88.00 instead of $100.00 for Wireless headphones." in said
+    assert headphones.proposals == [("off_10", 7000), ("off_10", 7001), ("off_10", 7002), ("off_10", 8800)]
+    assert headphones.recommended == ["var_10"]
+
+
+def test_nobody_is_asked_unless_the_shopper_wants_it(ask, headphones):
+    headphones.asks = {"off_10": [9500]}
+    ask("wireless headphones")
+    assert not headphones.proposals
+    ask("negotiate", "wireless headphones")
+    assert headphones.proposals
+    before = len(headphones.proposals)
+    ask("only with a case", "wireless headphones", "negotiate")
+    assert len(headphones.proposals) == before
+
+
+def test_a_limit_is_reached_by_a_negotiated_price(ask, headphones):
+    headphones.asks = {"off_10": [9500, 9000]}
+    said = ask("wireless headphones under $92, please negotiate")
+    assert "agreed to $90.00 instead of $100.00" in said
+    assert headphones.recommended == ["var_10"]
+
+
+def test_who_does_not_come_down_to_the_limit_is_told_and_not_shown(ask, headphones):
+    headphones.asks = {"off_10": [9500]}
+    said = ask("haggle over wireless headphones under $92")
+    assert "Audio Haus went no lower than $95.00 for Wireless headphones, which is over your limit." in said
+    assert "Loud & Co does not negotiate about Headphones with a wireless case." in said
+    assert wording.NO_BARGAIN in said
+    assert not headphones.recommended
+
+
+def test_without_a_rule_the_price_stays_and_the_best_is_shown(ask, headphones):
+    said = ask("a discount on wireless headphones")
+    assert "Audio Haus does not negotiate about Wireless headphones." in said
+    assert "My best match is Wireless headphones at $100.00" in said

@@ -49,6 +49,7 @@ def test_ping_says_healthy(serving):
 
 
 def test_a_proposal_says_what_is_meant(gateway, store):
+    gateway.asks = {"off_7": [1000, 990]}
     store.negotiate("off_7", 900, quantity=2, argument="For a student", idempotency_key="one")
     store.negotiate("off_7", 950)
     assert [arguments for _, arguments in gateway.calls] == [

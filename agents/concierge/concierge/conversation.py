@@ -8,13 +8,17 @@ from dataclasses import replace
 from agentstore_sdk import Product, Refused, Store, Turn, Unreachable
 
 from concierge import wording
+from concierge.bargaining import bargain
 from concierge.budget import Budget
 from concierge.candidates import Candidate, judge
-from concierge.choosing import relevant
+from concierge.choosing import comparable, relevant
 from concierge.showing import show_best
 from concierge.understanding import Wish, understand
 
 _PER_SEARCH = 20
+# Of the shopper's limit, in per cent: what may cost so much is asked about, since it may come down.
+_REACH = 140
+_MOST_ASKED = 3
 
 
 def answer(turn: Turn) -> Iterator[str]:
@@ -26,7 +30,7 @@ def answer(turn: Turn) -> Iterator[str]:
         return
     yield wording.opening(wish, turn.currency)
     try:
-        yield from _shop(turn, wish)
+        yield from _bargain(turn, wish) if wish.bargains else _shop(turn, wish)
     except (Unreachable, Refused):
         # A refused recommendation is dealt with where it is made; this is a search that was not answered.
         yield wording.AWAY
@@ -47,6 +51,24 @@ def _shop(turn: Turn, wish: Wish) -> Iterator[str]:
         yield f" For {wish.quantity} of the first that is {total} in total."
     if len(shown) == 1:
         yield " Nothing else that I found fits as well."
+
+
+def _bargain(turn: Turn, wish: Wish) -> Iterator[str]:
+    """The nearest matches' merchants are asked, one after the other, until one agrees."""
+    most = wish.budget.most
+    reach = replace(wish.budget, most=None if most is None else most * _REACH // 100)
+    fitting, near = retrieve(turn.store, replace(wish, budget=reach), turn.currency)
+    if not fitting:
+        yield _nothing(turn, wish, near)
+        return
+    for candidate in comparable(fitting)[:_MOST_ASKED]:
+        tried = bargain(turn.store, candidate, most=most, quantity=wish.quantity)
+        yield wording.bargained(tried, most, turn.currency)
+        if tried.agreed is not None and list(show_best(turn.store, wish, [candidate])):
+            return
+    within = [candidate for candidate in fitting if most is None or candidate.price <= most]
+    shown = list(show_best(turn.store, wish, within))
+    yield wording.comparison(shown, turn.currency) if shown else wording.NO_BARGAIN
 
 
 def retrieve(store: Store, wish: Wish, currency: str) -> tuple[list[Candidate], list[Candidate]]:

@@ -44,6 +44,10 @@ _CHEAPEST = re.compile(
 _BEST_RATED = re.compile(
     r"\b(?:best|highest|top|well)[ -]?(?:rated|reviewed)\b|\bbest reviews\b|\bmost popular\b"
 )
+_BARGAINS = re.compile(
+    r"\b(?:negotiat\w*|haggl\w*|discounts?|(?:a |any )?(?:better|lower|special) (?:price|deal|offer)s?"
+    r"|bargain (?:with|for|over)|(?:bring|get|talk|knock) (?:it|them|the price|\w+) (?:down|off))\b"
+)
 _REFINES = re.compile(
     r"^\W*(?:and|but|also|instead|rather|something|anything|only|just|what about|how about|in|with|without"
     r"|not|no|cheaper|under|less|below|maybe|make it|do you have (?:it|them|one)|any|the)\b"
@@ -52,7 +56,10 @@ _REFINES = re.compile(
 
 @dataclass(frozen=True)
 class Wish:
-    """What is looked for. `words` in the shopper's order; nothing of `avoid` in it; prices in minor units."""
+    """What is looked for. `words` in the shopper's order; nothing of `avoid` in it; prices in minor units.
+
+    `bargains`: the present message asks for a better price.
+    """
 
     words: tuple[str, ...] = ()
     colours: tuple[str, ...] = ()
@@ -62,6 +69,7 @@ class Wish:
     quantity: int = 1
     cheapest_first: bool = False
     best_rated_first: bool = False
+    bargains: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -97,7 +105,8 @@ def read(text: str) -> Wish:
     """The wish in one message alone."""
     text = " ".join(text.lower().replace("’", "'").split())[:2000]
     cheapest, best_rated = bool(_CHEAPEST.search(text)), bool(_BEST_RATED.search(text))
-    quantity, rest = _find_quantity(text)
+    bargains = bool(_BARGAINS.search(text))
+    quantity, rest = _find_quantity(_BARGAINS.sub(" ", text))
     budget, rest = find_budget(rest)
     if budget.most is not None and _IN_TOTAL.search(text):
         budget = replace(budget, most=budget.most // quantity)
@@ -124,6 +133,7 @@ def read(text: str) -> Wish:
         quantity=quantity,
         cheapest_first=cheapest,
         best_rated_first=best_rated,
+        bargains=bargains,
     )
 
 
@@ -176,6 +186,7 @@ def _merged(before: Wish, said: Wish) -> Wish:
         quantity=said.quantity if said.quantity > 1 else before.quantity,
         cheapest_first=said.cheapest_first or before.cheapest_first,
         best_rated_first=said.best_rated_first or before.best_rated_first,
+        bargains=said.bargains,
     )
 
 

@@ -10,6 +10,7 @@ from concierge.choosing import Role
 from concierge.understanding import Wish
 
 if TYPE_CHECKING:
+    from concierge.bargaining import Bargain
     from concierge.showing import Shown
 
 QUESTION = "Happy to help. What are you looking for, and is there a price it should stay under?"
@@ -20,6 +21,7 @@ AWAY = "I can't reach the catalogue at the moment. Please try again in a minute.
 NOTHING = (
     "I found nothing in the catalogue that fits. Could you say it in other words, or leave something out?"
 )
+NO_BARGAIN = "So there is nothing within your limit. Shall I raise it, or look for something else?"
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _NO_MINOR = frozenset({"JPY", "KRW", "CLP", "VND"})
 
@@ -72,6 +74,21 @@ def comparison(shown: Sequence[Shown], currency: str) -> str:
     seller = f" from {first.candidate.variant.seller}" if first.candidate.variant.seller else ""
     begun = f"My {first.role.value} is {title(first.candidate)} at {money(first.price, currency)}{seller}."
     return " ".join([begun, *(_beside(other, first, currency) for other in shown[1:])])
+
+
+def bargained(tried: Bargain, most: int | None, currency: str) -> str:
+    """What came of asking for a better price."""
+    candidate = tried.candidate
+    seller = candidate.variant.seller or "The merchant"
+    if tried.agreed is not None:
+        return (
+            f"{seller} agreed to {money(tried.agreed, currency)} instead of {money(candidate.price, currency)} for "
+            f"{title(candidate)}. Your cart takes that price by itself; the card says how long it holds. "
+        )
+    if tried.asked is None or tried.asked >= candidate.price:
+        return f"{seller} does not negotiate about {title(candidate)}. "
+    beyond = ", which is over your limit" if most is not None and tried.asked > most else ""
+    return f"{seller} went no lower than {money(tried.asked, currency)} for {title(candidate)}{beyond}. "
 
 
 def nothing_within(cheapest: Candidate, wish: Wish, currency: str) -> str:
