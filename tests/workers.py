@@ -5,9 +5,11 @@ Each worker has a Valkey database, a Celery prefix and directories of its own; p
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ def _separate(worker: str) -> None:
     url = urlsplit(os.environ.get("VALKEY_URL", "redis://127.0.0.1:6379/0"))
     number = int(url.path.strip("/") or 0) + 1 + int(worker.removeprefix("gw"))
     directory = tempfile.mkdtemp(prefix=f"test-{worker}-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ.update(
         VALKEY_URL=url._replace(path=f"/{number}").geturl(),
         CELERY_KEY_PREFIX=f"test-{worker}:",

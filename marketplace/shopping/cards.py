@@ -42,8 +42,9 @@ class Card:
             if self.placement
             else "Nobody paid for this recommendation. "
         )
+        price = f" at {self.recommendation.price}" if self.note else ""
         return (
-            f"{paid}If you buy it, the store keeps {self.sale_store} and the developer gets "
+            f"{paid}If you buy it{price}, the store keeps {self.sale_store} and the developer gets "
             f"{self.sale_developer}; your price is the same either way. Neither changes what an agent finds "
             "or where it ranks."
         )

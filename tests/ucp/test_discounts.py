@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ucp_sdk.models.schemas.shopping.discount import Cart as DiscountCart
@@ -31,6 +32,7 @@ from marketplace.shopping.models import (
     Shopper,
     UcpCheckout,
 )
+from marketplace.shopping.shoppers import SESSION_KEY
 from marketplace.shopping.ucp.completing import claim_payment, open_purchase
 from marketplace.shopping.ucp.discounts import Offered, take_off
 from marketplace.shopping.ucp.lines import Line, Priced, line_objects, total_objects
@@ -240,6 +242,23 @@ def test_a_declined_card_gives_it_back(platform, goods, quote, processor):
     quote.refresh_from_db()
     assert quote.checkout is None
     assert amounts(complete(platform, checkout))["total"] == 9000
+
+
+def test_who_goes_on_in_the_store_sees_what_their_cart_will_cost(platform, goods, quote, conversation):
+    checkout = platform.checkout(variant(goods.headphones), quantity=3, **codes(quote.code))
+    page = f"/ucp/continue/{checkout['continue_url'].split('/ucp/continue/')[1]}"
+    shopper, charlie = Client(), Client()
+    session = shopper.session
+    session[SESSION_KEY] = str(conversation.shopper_id)
+    session.save()
+    mine = shopper.get(page).content.decode()
+    assert ("negotiated for you" in mine, "$279.00" in mine, "$297.00" in mine) == (True, True, False)
+    assert "A negotiated price counts where" not in mine
+    shopper.post(page)
+    assert "$279.00" in shopper.get("/cart/").content.decode()
+    his = charlie.get(page).content.decode()
+    assert ("negotiated for you" in his, "$279.00" in his, "$297.00" in his) == (False, False, True)
+    assert "A negotiated price counts where" in his
 
 
 def test_codes_are_replaced_kept_and_cleared(platform, goods, quote):

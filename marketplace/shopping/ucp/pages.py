@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from django.contrib import messages
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest, HttpResponse
@@ -11,9 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from agentstore.kit.clock import now
 from agentstore.kit.errors import NotFound, StoreError
-from marketplace.shopping.carts import add_to_cart
+from marketplace.shopping.carts import add_to_cart, total_of
 from marketplace.shopping.models import Order, UcpCheckout
-from marketplace.shopping.shoppers import get_shopper
+from marketplace.shopping.quotes import NONE, quotes_for, split_line
+from marketplace.shopping.shoppers import find_shopper, get_shopper
 from marketplace.shopping.ucp.lines import loaded, price_lines
 from marketplace.shopping.ucp.shown import ORDER_SALT
 
@@ -23,7 +26,8 @@ from marketplace.shopping.ucp.shown import ORDER_SALT
 def continue_checkout(request: HttpRequest, checkout_id: str) -> HttpResponse:
     """What a platform prepared; a press of the button puts it into the visitor's own cart.
 
-    Only the goods go over: the platform learns nothing of what the visitor does with them.
+    Only the goods go over: the platform learns nothing of what the visitor does with them. Prices are those of that
+    cart: what was negotiated counts for its own shopper, whatever codes the platform sent.
     """
     open_ones = UcpCheckout.objects.filter(
         status__in=(UcpCheckout.Status.OPEN, UcpCheckout.Status.ESCALATED), expires_at__gt=now()
@@ -35,8 +39,21 @@ def continue_checkout(request: HttpRequest, checkout_id: str) -> HttpResponse:
         )
     priced = price_lines(loaded(found.lines))
     if request.method == "GET":
-        rows = [(line, fact, fact.price * line.quantity) for line, fact in priced.lines]
-        return render(request, "shop/ucp_continue.html", {"rows": rows, "total": priced.total})
+        shopper = find_shopper(request)
+        facts = {fact.offer_id: fact for _, fact in priced.lines}
+        quotes = quotes_for(shopper, facts) if shopper else {}
+        # As the cart will have them: an offer once.
+        wanted = Counter[int]()
+        for line, _ in priced.lines:
+            wanted[line.offer] += line.quantity
+        rows = [
+            (fact, split_line(wanted[offer], fact.price, quotes.get(offer, NONE).live))
+            for offer, fact in facts.items()
+        ]
+        parts = [part for _, of_line in rows for part in of_line]
+        lost = bool(found.codes) and not any(part.quote for part in parts)
+        total = total_of(parts, priced.total.currency)
+        return render(request, "shop/ucp_continue.html", {"rows": rows, "total": total, "lost": lost})
     shopper = get_shopper(request)
     for line, fact in priced.lines:
         try:
