@@ -80,11 +80,13 @@ class Measured:
         from agentstore.kit.money import Money
         from marketplace.catalog.lookup import get_product, lookup_catalog
         from marketplace.catalog.models import Product
+        from marketplace.catalog.reading import read_products
         from marketplace.catalog.search import SearchFilters, search_catalog
         from marketplace.catalog.search.dense import nearest_texts
         from marketplace.catalog.search.embedder import embed_query
         from marketplace.catalog.search.fulltext import get_fulltext
         from marketplace.catalog.search.hybrid import NEAREST, get_backend
+        from marketplace.catalog.search.wordsearch import WordSearch
 
         def search(text: str, filters: SearchFilters = self.filters) -> None:
             search_catalog(query=text, filters=filters)
@@ -101,17 +103,20 @@ class Measured:
         self.spread("search with narrow filters", each(lambda text: search(text, narrow), self.queries))
         self.spread("listing without words", each(lambda _: search(""), self.queries[:100]))
 
-        def words(text: str) -> None:
+        def words(text: str) -> WordSearch:
             found = get_fulltext().word_search(text=text, filters=self.filters)
             assert found is not None
-            found.ranked(100)
+            return found
 
-        self.spread("part: words", each(words, self.queries))
+        self.spread("part: words", each(lambda text: words(text).ranked(100), self.queries))
+        self.spread("part: facets", each(lambda text: words(text).facets(), self.queries))
         self.spread("part: query's vector", each(lambda text: embed_query(text + "."), self.queries[10:]))
         self.spread(
             "part: nearest texts",
             each(lambda text: nearest_texts(vector=embed_query(text) or (), limit=NEAREST), self.queries),
         )
+        pages = [[one.product_id for one in words(text).ranked(13)[0]] for text in self.queries]
+        self.spread("part: a page read whole", each(lambda page: read_products(ids=page), pages))
         rng = random.Random(9)
         first = Product.objects.order_by("id").values_list("id", flat=True)[0]
         ids = [f"prod_{first + rng.randrange(self.sizes.products)}" for _ in range(200)]
