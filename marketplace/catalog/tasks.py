@@ -19,6 +19,8 @@ from marketplace.catalog.sale_turns import turn_sales
 from marketplace.catalog.search.embedding import embed_waiting, forget_stale_vectors
 from marketplace.catalog.search.indexing import IndexBusy, drain_outbox, ensure_index
 
+# How long one run writes to the index before texts get their turn: a long feed never lets the outbox end.
+_DRAIN_SECONDS: Final = 4.0
 # How long one run embeds before price and stock changes get their turn again.
 _EMBED_SECONDS: Final = 1.5
 # How long one run fetches photographs before other work gets its turn.
@@ -32,7 +34,8 @@ def index_outbox() -> None:
     """Write to the index what changed since the last run, then embed some of the texts without a vector."""
     try:
         ensure_index()
-        while drain_outbox():
+        until = time.monotonic() + _DRAIN_SECONDS
+        while drain_outbox() and time.monotonic() < until:
             pass
     except IndexBusy:
         # A rebuild is under way; what changed waits in the outbox.

@@ -10,6 +10,7 @@ from agentstore.identity.services import create_organization
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
 from agentstore.kit.pagination import MalformedCursor
+from marketplace.catalog import tasks
 from marketplace.catalog.models import IndexOutbox, Offer, Product, TextEmbedding, WaitingText
 from marketplace.catalog.products import withhold_product
 from marketplace.catalog.search import InvalidSearch, SearchFilters, search_catalog
@@ -233,6 +234,21 @@ def test_a_vector_belongs_to_a_text_and_goes_with_it(indexed, load, charlie, ind
     assert titles("something to sit on")[:2] == ["Comfy Padded Chair"] * 2
     Product.objects.filter(title="Red Wine").update(text_hash="gone")
     assert forget_stale_vectors() == 1
+
+
+def test_texts_get_vectors_though_the_outbox_never_ends(shop, monkeypatch):
+    """As while a long feed is read: another change is there whenever one was dealt with."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO catalog_indexoutbox (product_id, at) VALUES (OLD.product_id, now());"
+            " RETURN OLD; END $$;"
+            "CREATE TRIGGER again AFTER DELETE ON catalog_indexoutbox FOR EACH ROW EXECUTE FUNCTION pg_temp.again()"
+        )
+    monkeypatch.setattr(tasks, "_DRAIN_SECONDS", 0)
+    index_outbox()
+    assert IndexOutbox.objects.exists()
+    assert TextEmbedding.objects.count() == 6
 
 
 def test_a_text_that_nobody_uses_any_more_is_not_embedded(shop, product, olivia):
