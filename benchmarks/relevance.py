@@ -162,6 +162,7 @@ def load(
 def ask(text: str) -> Answers:
     """One query by words, by meaning and by both."""
     from marketplace.catalog.search import SearchFilters
+    from marketplace.catalog.search.embedder import embed_query
     from marketplace.catalog.search.fulltext import get_fulltext
     from marketplace.catalog.search.hybrid import CANDIDATES, candidates_by_meaning, get_backend
 
@@ -171,7 +172,7 @@ def ask(text: str) -> Answers:
     assert words is not None
     ranked, _ = words.ranked(CANDIDATES)
     by_words = time.perf_counter()
-    meant = candidates_by_meaning(words, text)
+    meant = candidates_by_meaning(words, embed_query(text))
     by_meaning = time.perf_counter()
     get_backend().search(query=text, filters=filters, limit=CANDIDATES * 2)
     by_both = time.perf_counter()

@@ -57,9 +57,11 @@ class HybridBackend:
         if not query.strip():
             ids, total = words.listed(after=after, limit=limit)
             return Found([Hit(number, 0.0, place=number) for number in ids], total, words.facets())
-        counted = beside.submit(words.facets)
         by_words = beside.submit(words.ranked, CANDIDATES)
-        meant = candidates_by_meaning(words, query.strip())
+        vector = embed_query(query.strip())
+        # From here on this thread waits for PostgreSQL; before, counting would take its core.
+        counted = beside.submit(words.facets)
+        meant = candidates_by_meaning(words, vector)
         ranked, total = by_words.result()
         fused = fuse(ranked, meant)
         page = fused[after : after + limit]
@@ -84,13 +86,12 @@ def _near_enough(found: dict[int, float]) -> dict[int, float]:
     return {key: similarity for key, similarity in found.items() if similarity >= LEAST_SIMILARITY}
 
 
-def candidates_by_meaning(words: WordSearch, text: str) -> list[tuple[Worded, float]]:
-    """The products whose texts are nearest to the query, of those that pass its filters; none without a model.
+def candidates_by_meaning(words: WordSearch, vector: Sequence[float] | None) -> list[tuple[Worded, float]]:
+    """The products whose texts are nearest to the query's vector, of those that pass its filters; none without one.
 
     The nearest texts of all are tried first. Where filters leave too few of them, every product that passes is
     compared if these are few, and else many more texts are fetched.
     """
-    vector = embed_query(text)
     if vector is None:
         return []
     near = _near_enough(nearest_texts(vector=vector, limit=NEAREST))
