@@ -47,7 +47,8 @@ def build_catalogue(add: Add, sizes: Sizes, *, bases: int, directory: Path) -> N
         cursor.execute("SET maintenance_work_mem = '2GB'")
         seconds = timed(lambda: cursor.execute(definition))
         add("vector index built anew", sizes.texts / seconds, "texts/s", "higher")
-        cursor.execute("ANALYZE")
+        # As autovacuum leaves tables in a store that runs.
+        cursor.execute("VACUUM (ANALYZE)")
         for name, relations in {
             "products, variants and offers": ["catalog_product", "catalog_variant", "catalog_offer"],
             "vectors with their index": ["catalog_textembedding"],
