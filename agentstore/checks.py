@@ -108,3 +108,11 @@ def socket_path_is_short(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="agentstore.E006",
         )
     ]
+
+
+@register()
+def niceness_is_in_bounds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Below 0 a process would go before all others, which only root may."""
+    if 0 <= settings.PATIENT_NICENESS <= 19:
+        return []
+    return [Error("PATIENT_NICENESS is out of bounds.", hint="Set it to 0 to 19.", id="agentstore.E008")]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from django.core.checks import run_checks
 
 PROGRAM = """
 import json, os, threading
@@ -32,3 +33,11 @@ def test_all_its_threads_give_way_and_the_session_if_it_leads_one(leads):
     threads, session = json.loads(done.stdout)
     assert threads == [7, 7]
     assert session is None or (session == "7") is leads
+
+
+@pytest.mark.parametrize(
+    ("niceness", "told"), [(0, []), (19, []), (-1, ["agentstore.E008"]), (20, ["agentstore.E008"])]
+)
+def test_a_niceness_out_of_bounds_is_told(settings, niceness, told):
+    settings.PATIENT_NICENESS = niceness
+    assert [each.id for each in run_checks() if each.id == "agentstore.E008"] == told
