@@ -16,8 +16,7 @@ from agentstore.identity.models import Organization, User
 from agentstore.kit.money import MICRO, Money
 from billing.budgets import current_budget, set_budget
 from billing.models import MerchantBudget
-from marketplace.catalog.models import Category
-from marketplace.catalog.slugs import slug_of
+from marketplace.catalog.shelf import categories_of
 from marketplace.shopping.models import NegotiationRule
 from marketplace.shopping.negotiation.rules import add_rule
 from marketplace.shopping.negotiation.terms import Terms
@@ -61,17 +60,10 @@ def ensure_rules() -> None:
     mia = User.objects.get(email=MERCHANT.email)
     terms = Terms(off_ppm=MOST_OFF_PPM, step_ppm=MOST_OFF_PPM // ROUNDS, rounds=ROUNDS)
     for merchant in Organization.objects.merchants().order_by("name")[::2]:
-        paths = Category.objects.filter(products__owner=merchant).values_list("path", flat=True).distinct()
-        roots = {slug_of(path.split(" > ")[:1]) for path in paths}
         ruled = NegotiationRule.objects.filter(merchant=merchant, category=OuterRef("pk"))
-        for root in Category.objects.filter(~Exists(ruled), slug__in=roots):
+        for root in categories_of(merchant).filter(~Exists(ruled), parent=None):
             add_rule(
-                merchant=merchant,
-                target=root,
-                terms=terms,
-                active=True,
-                by=mia,
-                reason="the demo's first rule",
+                merchant=merchant, target=root, terms=terms, active=True, by=mia, reason="the demo's first"
             )
 
 

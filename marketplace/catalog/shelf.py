@@ -12,7 +12,7 @@ from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
 from agentstore.kit.ids import MalformedId, parse_public_id
 from marketplace.catalog.models import Category, FeedImport, FeedItemChange, FeedRefusal, Offer, Product
-from marketplace.catalog.slugs import slug_of
+from marketplace.catalog.slugs import slugs_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def categories_of(merchant: Organization) -> QuerySet[Category]:
         Category.objects.filter(products__owner=merchant).order_by().distinct().values_list("path", flat=True)
     )
     names = [path.split(" > ") for path in paths]
-    slugs = {slug_of(path[:depth]) for path in names for depth in range(1, len(path) + 1)}
+    slugs = {slug for path in names for slug in slugs_along(path)}
     return Category.objects.filter(slug__in=slugs)
 
 

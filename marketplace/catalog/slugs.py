@@ -53,6 +53,11 @@ def slug_of(names: Sequence[str]) -> str:
     return whole[: LONGEST - len(_CUT + digest)].rstrip("-_") + _CUT + digest
 
 
+def slugs_along(names: Sequence[str]) -> tuple[str, ...]:
+    """The slugs of a category and of all above it, from the root."""
+    return tuple(slug_of(names[:depth]) for depth in range(1, len(names) + 1))
+
+
 def top_level_slug(names: Sequence[str]) -> str:
     """What fees and rankings call the category: its root's slug; `other` for goods without one."""
     return slug_of(names[:1]) or "other"

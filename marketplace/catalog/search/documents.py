@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from marketplace.catalog.search.backend import IndexDocument
-from marketplace.catalog.slugs import slug_of
+from marketplace.catalog.slugs import slugs_along
 from marketplace.catalog.texts import text_key
 
 _READ: Final = """
@@ -90,4 +90,4 @@ def slugs_of(path: str) -> tuple[str, ...]:
 def _place(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and slugs of a category and all above it, from the root."""
     names = tuple(path.split(" > ")) if path else ()
-    return names, tuple(slug_of(names[: depth + 1]) for depth in range(len(names)))
+    return names, slugs_along(names)

@@ -32,7 +32,7 @@ _making = threading.Lock()
 class Embedder:
     """Texts to unit vectors. Safe to share between threads."""
 
-    def __init__(self, *, model: str | bytes, tokenizer: Path, threads: int = 1) -> None:
+    def __init__(self, *, model: str | bytes, tokenizer: Path) -> None:
         import onnxruntime  # heavy: only processes that search or index pay for it
         from tokenizers import Tokenizer
 
@@ -41,7 +41,7 @@ class Embedder:
         # The file says to pad to 128.
         self._tokenizer.no_padding()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from agentstore.kit.money import Money
 from marketplace.catalog.products import OfferView, ProductView, VariantView
-from marketplace.catalog.slugs import slug_of
+from marketplace.catalog.slugs import slugs_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,7 @@ class SearchFilters:
             return False
         if self.brands and product.brand.casefold() not in {brand.casefold() for brand in self.brands}:
             return False
-        path = product.category_path
-        slugs = {slug_of(path[:depth]) for depth in range(1, len(path) + 1)} if self.categories else set()
-        if self.categories and slugs.isdisjoint(self.categories):
+        if self.categories and set(self.categories).isdisjoint(slugs_along(product.category_path)):
             return False
         return has_traits(product.attributes, self.attributes) and any(
             map(self.fits_variant, product.variants)

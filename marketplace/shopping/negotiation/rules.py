@@ -17,7 +17,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict, NotFound
 from marketplace.catalog.models import Category, Offer, Product
 from marketplace.catalog.offers import OfferFact
-from marketplace.catalog.slugs import slug_of
+from marketplace.catalog.slugs import slugs_along
 from marketplace.shopping.models import NegotiationRule, NegotiationRuleChange
 from marketplace.shopping.negotiation.terms import Terms
 
@@ -70,8 +70,7 @@ def rule_for(fact: OfferFact, *, at: datetime) -> tuple[NegotiationRule | None, 
 
 
 def _by_specialty(fact: OfferFact) -> Sequence[NegotiationRule]:
-    names = fact.category_path
-    slugs = [slug_of(names[:depth]) for depth in range(len(names), 0, -1)]
+    slugs = slugs_along(fact.category_path)[::-1]
     rules = NegotiationRule.objects.filter(
         Q(offer_id=fact.offer_id) | Q(product_id=fact.product_id) | Q(category__slug__in=slugs),
         merchant_id=fact.merchant_id,
