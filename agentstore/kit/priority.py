@@ -6,12 +6,16 @@ import os
 import sys
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 
 def give_way(niceness: int) -> None:
     """From now on this process has a niceness of at least so much (0 to 19; a step weighs a fifth less). Linux only.
 
     A kernel with autogroups (sched(7)) weighs sessions against each other, and heeds a niceness only within one: where
-    this process leads a session, that has the niceness too. Containers have `cpu_shares` for it.
+    this process leads a session, that has the niceness too, if the kernel lets it. Containers have `cpu_shares` for it.
     """
     if sys.platform != "linux":
         return
@@ -20,4 +24,7 @@ def give_way(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, number, max(niceness, os.getpriority(os.PRIO_PROCESS, number)))
     group = Path("/proc/self/autogroup")
     if group.exists() and os.getsid(0) == os.getpid():
-        group.write_text(str(niceness))
+        try:
+            group.write_text(str(niceness))
+        except OSError as error:
+            log.info("the session keeps its weight", reason=str(error))

@@ -18,6 +18,7 @@ from tests.e2e.test_story import (
     until_done,
     wait_for_cart,
 )
+from tests.look.axe import watch
 from tests.stack import StoreUnderTest
 
 
@@ -124,6 +125,8 @@ def test_a_payment_whose_webhook_is_cut_off_is_settled_once(
     for name in names:
         agents.kill(name)
     agents.start(names)
+    # Another tab: the first may yet be led to its order.
+    page = watch(page.context.new_page())
     page.goto(f"/checkout/{checkout}/")
     if page.get_by_role("button", name=re.compile("^Pay")).count():
         page.locator("input[value=pm_card_visa]").check()
