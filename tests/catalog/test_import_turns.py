@@ -3,14 +3,14 @@
 import threading
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.db import connection, transaction
 from django.urls import reverse
 
 from agentstore.identity.tokens import issue_token
 from marketplace.catalog.feeds import roll_back_import, run_import, start_import, start_roll_back
-from marketplace.catalog.feeds.progress import lock_merchant
-from marketplace.catalog.feeds.runner import MOST_ATTEMPTS
+from marketplace.catalog.feeds.progress import MOST_ATTEMPTS, lock_merchant
 from marketplace.catalog.models import FeedImport
 from tests.catalog.conftest import FEED
 from tests.conversations.world import until
@@ -128,3 +128,31 @@ def test_an_import_that_breaks_off_again_and_again_holds_up_no_other_for_ever(ta
     ended = run(broken)
     assert (ended.status, "broke off" in ended.error, sent) == ("failed", True, [str(waiting.pk)])
     assert run(waiting).status == "done"
+
+
+def test_a_roll_back_that_breaks_off_again_and_again_ends_and_may_be_asked_for_anew(
+    client, take, run, sent, mia
+):
+    undone = take(FEED.replace("899.99 USD", "850 USD"))
+    run(undone)
+    merchant = undone.merchant
+    start_roll_back(import_id=undone.pk, merchant=merchant, by=mia, enqueue=False)
+    waiting = take(NEWER)
+    change = undone.changes.get(item_id="cam")
+    before, change.before = change.before, {"offer.price_micros": "no price"}
+    change.save()
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(ValidationError, match="no price"):
+            roll_back_import(import_id=undone.pk)
+    ended = run(undone, roll_back_import)
+    assert (ended.status, "broke off" in ended.error, sent) == ("failed", True, [str(waiting.pk)])
+    change.before = before
+    change.save()
+    client.force_login(mia)
+    page = client.get(reverse("catalog:import", args=[merchant.slug, undone.pk])).text
+    assert "This roll back broke off" in page
+    assert "could not be read" not in page
+    FeedImport.objects.filter(pk=waiting.pk).update(status="failed")
+    start_roll_back(import_id=undone.pk, merchant=merchant, by=mia, enqueue=False)
+    ended = run(undone, roll_back_import)
+    assert (ended.status, ended.error) == ("undone", "")

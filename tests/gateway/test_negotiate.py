@@ -81,6 +81,14 @@ def test_rounds_until_a_price_is_agreed_on(door, lamp, rule, turn):
     assert [call.outcome for call in ToolCall.objects.all()] == ["ok", "ok"]
 
 
+def test_a_round_names_the_version_that_it_was_answered_by(door, lamp, rule, mia):
+    mine = rule.changes.get()
+    # As when a change is committed after the rule was read.
+    rule.changes.create(terms=Terms(off_ppm=1, step_ppm=1, rounds=1).as_json(), active=True, by=mia)
+    propose(door, lamp, 7200)
+    assert NegotiationRound.objects.get().rule_version == mine
+
+
 def test_the_last_word_can_be_taken_and_nothing_more(door, lamp, rule):
     for amount in (100, 200, 300):
         told = propose(door, lamp, amount).json()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from agentstore.identity.models import User
 from agentstore.kit.errors import NotFound
 from agentstore.kit.locks import wait_turn
 from marketplace.catalog.models import FeedImport, FeedImportStatusChange
+
+# In a row without a batch. Others wait for it, so it may not be tried for ever.
+MOST_ATTEMPTS: Final = 10
 
 
 class ImportNotFound(NotFound):

@@ -22,7 +22,7 @@ from agentstore.kit.locks import only_one
 from marketplace.catalog.feeds.batches import Outcome, write_batch
 from marketplace.catalog.feeds.columns import tidy
 from marketplace.catalog.feeds.items import FeedItem, read_item, readable
-from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
+from marketplace.catalog.feeds.progress import MOST_ATTEMPTS, ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.reader import FeedLine, FeedReader, FeedUnreadable
 from marketplace.catalog.feeds.refusals import RowRefused
 from marketplace.catalog.feeds.turns import enqueue_next, is_in_turn
@@ -35,8 +35,6 @@ BATCH: Final = 500
 BATCH_CHARACTERS: Final = 4_000_000
 STALLED: Final = timedelta(seconds=90)
 BEAT_SECONDS: Final = 20.0
-# In a row without a batch. Others wait for it, so it may not be tried for ever.
-MOST_ATTEMPTS: Final = 10
 _BROKE_OFF: Final = f"Reading it broke off {MOST_ATTEMPTS} times at one place."
 # More refusals than anybody reads; beyond them only the number is kept.
 MOST_REFUSALS: Final = 10_000

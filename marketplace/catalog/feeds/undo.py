@@ -22,7 +22,7 @@ from agentstore.kit.clock import now
 from agentstore.kit.errors import Conflict
 from marketplace.catalog.feeds.fields import plain, restore
 from marketplace.catalog.feeds.intake import KEPT_FOR
-from marketplace.catalog.feeds.progress import ImportNotFound, lock_merchant, move_import
+from marketplace.catalog.feeds.progress import MOST_ATTEMPTS, ImportNotFound, lock_merchant, move_import
 from marketplace.catalog.feeds.turns import enqueue_next
 from marketplace.catalog.models import FeedImport, FeedItemChange, Offer, Product, Variant
 from marketplace.catalog.outbox import announce_products
@@ -32,6 +32,9 @@ BATCH: Final = 500
 _TASK: Final = "marketplace.catalog.tasks.undo_feed"
 _PHOTOS: Final = "product.photos"
 _STOCK: Final = "offer.on_hand"
+_BROKE_OFF: Final = (
+    f"Rolling it back broke off {MOST_ATTEMPTS} times at one place. What was taken back so far stays so."
+)
 
 
 class CannotRollBack(Conflict):
@@ -61,8 +64,8 @@ def start_roll_back(
     if objection := _objection(feed_import):
         raise CannotRollBack(objection)
     move_import(feed_import, to=FeedImport.Status.UNDOING, reason=reason or "rolled back", by=by)
-    feed_import.touched_at = now()
-    feed_import.save(update_fields=["status", "touched_at"])
+    feed_import.touched_at, feed_import.attempts, feed_import.error = now(), 0, ""
+    feed_import.save(update_fields=["status", "touched_at", "attempts", "error"])
     if enqueue:
         transaction.on_commit(lambda: current_app.send_task(_TASK, args=[str(import_id)]))
     return feed_import
@@ -89,19 +92,37 @@ def _objection(feed_import: FeedImport) -> str:
 def roll_back_import(*, import_id: UUID, batch: int = BATCH) -> FeedImport:
     """Take back what an import changed, from where it stands to the first line. May run twice or after a crash.
 
-    Raises ImportNotFound.
+    One that breaks off again and again at one place fails, and may be asked for anew. Raises ImportNotFound.
     """
-    while _undo_batch(import_id, size=batch):
-        pass
+    if _begin(import_id):
+        while _undo_batch(import_id, size=batch):
+            pass
     return FeedImport.objects.get(pk=import_id)
+
+
+@transaction.atomic
+def _begin(import_id: UUID) -> bool:
+    """Count another attempt; False when it was one too many."""
+    feed_import = FeedImport.objects.select_for_update().filter(pk=import_id).first()
+    if feed_import is None:
+        raise ImportNotFound("There is no such import.")
+    if feed_import.status != FeedImport.Status.UNDOING:
+        return False
+    if feed_import.attempts < MOST_ATTEMPTS:
+        feed_import.attempts += 1
+    else:
+        move_import(feed_import, to=FeedImport.Status.FAILED, reason=_BROKE_OFF)
+        feed_import.error = _BROKE_OFF
+        enqueue_next(feed_import.merchant_id)
+    feed_import.touched_at = now()
+    feed_import.save(update_fields=["status", "attempts", "error", "touched_at"])
+    return feed_import.status == FeedImport.Status.UNDOING
 
 
 @transaction.atomic
 def _undo_batch(import_id: UUID, *, size: int) -> bool:
     """Undo one batch; False when nothing is left to do."""
-    feed_import = FeedImport.objects.select_for_update().filter(pk=import_id).first()
-    if feed_import is None:
-        raise ImportNotFound("There is no such import.")
+    feed_import = FeedImport.objects.select_for_update().get(pk=import_id)
     if feed_import.status != FeedImport.Status.UNDOING:
         return False
     lock_merchant(feed_import.merchant_id)
@@ -116,7 +137,7 @@ def _undo_batch(import_id: UUID, *, size: int) -> bool:
     else:
         move_import(feed_import, to=FeedImport.Status.UNDONE, reason="every change was dealt with")
         enqueue_next(feed_import.merchant_id)
-    feed_import.touched_at = now()
+    feed_import.touched_at, feed_import.attempts = now(), 0
     feed_import.save()
     return bool(taken)
 

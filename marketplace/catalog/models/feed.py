@@ -85,6 +85,15 @@ class FeedImport(models.Model):
             return min(99, (self.restored + self.kept) * 100 // max(1, self.accepted + self.changed))
         return min(99, self.bytes_read * 100 // self.size)
 
+    @property
+    def failed_rolling_back(self) -> bool:
+        """Whether it failed while it was rolled back, not while it was read."""
+        last = self.status_changes.order_by("pk").last()
+        return last is not None and (last.from_status, last.to_status) == (
+            self.Status.UNDOING,
+            self.Status.FAILED,
+        )
+
 
 class FeedImportStatusChange(ChangeByUser):
     """Which status an import left, which it entered, when, who did it and why."""

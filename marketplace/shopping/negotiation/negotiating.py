@@ -90,8 +90,9 @@ def negotiate(*, conversation_id: uuid.UUID, turn_id: uuid.UUID, proposal: Propo
         negotiation=talk, turn=turn, number=len(rounds) + 1, quantity=proposal.quantity,
         proposed_micros=proposed.micros, argument=argument, kind=answer.kind,
         answered_micros=price.micros, price_micros=fact.price.micros, currency=fact.price.currency,
-        rounds_left=answer.rounds_left, rule=rule, rule_version=rule.changes.first(), terms=terms.as_json(),
-        key=proposal.key,
+        rounds_left=answer.rounds_left, rule=rule, terms=terms.as_json(), key=proposal.key,
+        # The rule may have been changed since it was read.
+        rule_version=rule.changes.filter(terms=terms.as_json()).first(),
     )  # fmt: skip
     quote = _quote(heard, conversation, fact, terms, number) if answer.kind == Kind.ACCEPT else None
     transaction.on_commit(lambda: _tell(heard, quote, fact))
