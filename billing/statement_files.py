@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,12 +17,13 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from agentstore.kit.money import Money
-from billing.models import Statement
-from billing.statement_rules import sign_of
+from agentstore.kit.tables import Read, Row
+from billing.models import Statement, StatementLine
+from billing.statement_rules import FIRST, Item, Place, sign_of
 from billing.statement_words import Section, describe, sections_of, shown, unit_price
 from billing.statements import line_items
 
-_COLUMNS = (
+LINE_COLUMNS: tuple[str, ...] = (
     "month",
     "section",
     "line",
@@ -35,7 +35,7 @@ _COLUMNS = (
     "amount",
     "currency",
 )
-_ITEM_COLUMNS = (
+ITEM_COLUMNS: tuple[str, ...] = (
     "month",
     "line",
     "when",
@@ -46,63 +46,61 @@ _ITEM_COLUMNS = (
     "currency",
     "journal",
 )
-_ITEMS_AT_ONCE = 1_000
 _INK, _MUTED, _RULE = colors.HexColor("#1f2430"), colors.HexColor("#5b6272"), colors.HexColor("#d9dce3")
 
 
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def csv_of(statement: Statement) -> Iterator[str]:
-    """The lines, one a row; amounts in major units with a point."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(_COLUMNS)
-    for section in sections_of(statement):
-        for line in section.lines:
-            yield writer.writerow(
-                [
-                    statement.period_id,
-                    section.title,
-                    line.number,
-                    _plain(describe(line)),
-                    _plain(str(line.price_version or "")),
-                    line.late_from,
-                    line.quantity,
-                    _decimal(Money(line.exact_micros, statement.currency)),
-                    _decimal(shown(line)),
-                    statement.currency,
-                ]
-            )
+def read_lines(statement: Statement) -> Read:
+    """The lines, all at once; amounts in major units with a point."""
+    return lambda _: (
+        [_line_row(line, section) for section in sections_of(statement) for line in section.lines],
+        None,
+    )
 
 
-def items_csv_of(statement: Statement) -> Iterator[str]:
-    """Every movement behind the lines, down to the conversation; a thousand at a time."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(_ITEM_COLUMNS)
-    for section in sections_of(statement):
-        for line in section.lines:
-            sign = sign_of(line.account_kind)
-            offset = 0
-            while items := line_items(line, limit=_ITEMS_AT_ONCE, offset=offset):
-                offset += len(items)
-                for item in items:
-                    yield writer.writerow(
-                        [
-                            statement.period_id,
-                            line.number,
-                            item.occurred_at.isoformat(),
-                            item.kind,
-                            item.conversation_ref,
-                            item.line_ref,
-                            _decimal(Money(sign * item.amount, statement.currency)),
-                            statement.currency,
-                            item.journal_id,
-                        ]
-                    )
+def _line_row(line: StatementLine, section: Section) -> Row:
+    currency = line.statement.currency
+    return [
+        line.statement.period_id,
+        section.title,
+        line.number,
+        _plain(describe(line)),
+        _plain(str(line.price_version or "")),
+        line.late_from,
+        line.quantity,
+        _decimal(Money(line.exact_micros, currency)),
+        _decimal(shown(line)),
+        currency,
+    ]
+
+
+def read_items(statement: Statement, *, size: int = 1_000) -> Read:
+    """Every movement behind the lines, down to the conversation, so many at a time."""
+    lines = [line for section in sections_of(statement) for line in section.lines]
+
+    def read(after: tuple[int, Place] | None) -> tuple[Sequence[Row], tuple[int, Place] | None]:
+        at, place = after or (0, FIRST)
+        if at == len(lines):
+            return [], None
+        items = line_items(lines[at], limit=size, after=place)
+        rows = [_item_row(lines[at], item) for item in items]
+        return rows, (at, items[-1].place) if len(items) == size else (at + 1, FIRST)
+
+    return read
+
+
+def _item_row(line: StatementLine, item: Item) -> Row:
+    statement = line.statement
+    return [
+        statement.period_id,
+        line.number,
+        item.occurred_at.isoformat(),
+        item.kind,
+        item.conversation_ref,
+        item.line_ref,
+        _decimal(Money(sign_of(line.account_kind) * item.amount, statement.currency)),
+        statement.currency,
+        item.journal_id,
+    ]
 
 
 def _plain(text: str) -> str:

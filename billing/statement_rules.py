@@ -58,12 +58,13 @@ SELECT a.kind, j.kind, {_CATEGORY}, j.price_version_id, {_LATE}, count(DISTINCT 
   AND {_ON_STATEMENT} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 5, 2, 3, 4
 """
 _ITEMS = f"""
-SELECT j.id, j.occurred_at, j.kind, coalesce(u.conversation_ref, o.conversation_ref, ''),
+SELECT j.id, e.xid::text, j.occurred_at, j.kind, coalesce(u.conversation_ref, o.conversation_ref, ''),
        coalesce(u.line_ref, o.line_ref, ''), coalesce(u.id, o.id), sum(e.amount)::bigint
 {_JOINED} WHERE a.owner_ref = %(owner)s AND a.currency = %(currency)s AND a.kind = %(account_kind)s
   AND {_ON_STATEMENT} AND j.kind = %(kind)s AND {_CATEGORY} = %(category)s
   AND j.price_version_id IS NOT DISTINCT FROM %(price_version)s::uuid AND {_LATE} = %(late_from)s
-GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY j.occurred_at, j.id LIMIT %(limit)s OFFSET %(offset)s
+  AND e.xid >= %(after_xid)s::xid8 AND (e.xid, j.id) > (%(after_xid)s::xid8, %(after)s::uuid)
+GROUP BY e.xid, j.id, u.id, o.id ORDER BY e.xid, j.id LIMIT %(limit)s
 """  # noqa: S608 (only the constants above are put in)
 
 _COUNTERPARTS = f"""
@@ -99,16 +100,27 @@ class Sum(NamedTuple):
     amount: int
 
 
+# Where a movement stands among those of its line: its transaction, then its journal.
+Place = tuple[str, uuid.UUID]
+FIRST: Place = ("0", uuid.UUID(int=0))
+
+
 class Item(NamedTuple):
     """One movement of a line; debit positive."""
 
     journal_id: uuid.UUID
+    xid: str
     occurred_at: datetime
     kind: str
     conversation_ref: str
     line_ref: str
     event_id: uuid.UUID | None
     amount: int
+
+    @property
+    def place(self) -> Place:
+        """Where to go on behind it."""
+        return self.xid, self.journal_id
 
 
 def bounds_of(period: StatementPeriod) -> dict[str, str | datetime | list[str] | None]:
@@ -148,9 +160,10 @@ def items_of(
     price_version_id: uuid.UUID | None,
     late_from: str,
     limit: int,
-    offset: int = 0,
+    after: Place = FIRST,
 ) -> list[Item]:
-    """The movements behind one line, oldest first."""
+    """The movements behind one line, as they were posted, behind a place."""
+    xid, journal_id = after
     with connection.cursor() as cursor:
         cursor.execute(
             _ITEMS,
@@ -164,7 +177,8 @@ def items_of(
                 "price_version": None if price_version_id is None else str(price_version_id),
                 "late_from": late_from,
                 "limit": limit,
-                "offset": offset,
+                "after_xid": xid,
+                "after": str(journal_id),
             },
         )
         return [Item(*row) for row in cursor.fetchall()]

@@ -16,7 +16,18 @@ from billing.invoices import prepare_invoice
 from billing.ledger import credit, debit, post
 from billing.models import Account, Journal, Statement, StatementBalance, StatementLine, StatementPeriod
 from billing.periods import Month, latest_closed
-from billing.statement_rules import ROUNDING, SETTLING, Item, Sum, items_of, owners_in, sign_of, sums_of
+from billing.statement_rules import (
+    FIRST,
+    ROUNDING,
+    SETTLING,
+    Item,
+    Place,
+    Sum,
+    items_of,
+    owners_in,
+    sign_of,
+    sums_of,
+)
 
 
 class MonthStillOpen(Refused):
@@ -153,8 +164,8 @@ def _post_rounding(statement: Statement) -> None:
     )
 
 
-def line_items(line: StatementLine, *, limit: int, offset: int = 0) -> list[Item]:
-    """The movements that a line adds up, oldest first: down to the conversation."""
+def line_items(line: StatementLine, *, limit: int, after: Place = FIRST) -> list[Item]:
+    """The movements that a line adds up, as they were posted: down to the conversation."""
     return items_of(
         line.statement.period,
         owner_ref=line.statement.owner_ref,
@@ -165,7 +176,7 @@ def line_items(line: StatementLine, *, limit: int, offset: int = 0) -> list[Item
         price_version_id=line.price_version_id,
         late_from=line.late_from,
         limit=limit,
-        offset=offset,
+        after=after,
     )
 
 

@@ -14,12 +14,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 from agentstore.identity.access import MANAGERS, membership_for, organization_for, require_signed_in
 from agentstore.identity.models import Organization
 from agentstore.kit.errors import NotFound
+from agentstore.kit.pagination import MalformedCursor, decode_cursor, encode_cursor
+from agentstore.kit.tables import stream_csv
 from billing import statement_files
 from billing.forms import BillingPartyForm
 from billing.invoice_rows import rows_of
 from billing.models import BillingParty, ChargeDispute, Invoice, Statement, StatementLine
 from billing.paging import PER_PAGE
-from billing.statement_rules import sign_of
+from billing.statement_rules import FIRST, Place, sign_of
 from billing.statement_words import describe, sections_of, shown, unit_price, words_of
 from billing.statements import line_items
 
@@ -107,9 +109,10 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
     chosen = row.first()
     if chosen is None:
         raise NotFound("There is no such line.")
-    page = Paginator(range(chosen.quantity), PER_PAGE).get_page(request.GET.get("page"))
     sign = sign_of(chosen.account_kind)
-    items = line_items(chosen, limit=PER_PAGE, offset=max(0, page.start_index() - 1))
+    found_items = line_items(chosen, limit=PER_PAGE + 1, after=_place(request.GET.get("cursor")))
+    items = found_items[:PER_PAGE]
+    more = len(found_items) > PER_PAGE
     disputable = kind == "merchant" and chosen.kind == "ppcv"
     disputed: dict[uuid.UUID | None, ChargeDispute] = {
         it.event_id: it
@@ -129,9 +132,26 @@ def line(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID, nu
             ],
             "disputable": disputable,
             "may_change": membership_for(request.user, slug).role in MANAGERS,
-            "page": page,
+            "next_cursor": encode_cursor([items[-1].xid, str(items[-1].journal_id)]) if more else None,
         },
     )
+
+
+def _place(cursor: str | None) -> Place:
+    if not cursor:
+        return FIRST
+    xid, journal_id = decode_cursor(cursor, parts=2)
+    try:
+        return str(_transaction(xid)), uuid.UUID(journal_id)
+    except (TypeError, ValueError, AttributeError) as broken:
+        raise MalformedCursor("this cursor is of another listing") from broken
+
+
+def _transaction(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 64:
+        raise ValueError("no transaction")
+    return number
 
 
 @require_GET
@@ -140,7 +160,8 @@ def as_pdf(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID) 
     organization = _member_of(request, slug, kind)
     found = _statement(organization, statement_id)
     body = statement_files.pdf_of(found, owner=organization.name, store=settings.SITE_NAME)
-    return HttpResponse(body, content_type="application/pdf", headers=_named(found, "pdf"))
+    headers = {"Content-Disposition": f'attachment; filename="{_name(found, "pdf")}"'}
+    return HttpResponse(body, content_type="application/pdf", headers=headers)
 
 
 @require_GET
@@ -148,10 +169,14 @@ def as_csv(request: HttpRequest, slug: str, kind: str, statement_id: uuid.UUID) 
     """…/statements/<id>/statement.csv; `?items=1` for every movement behind the lines."""
     organization = _member_of(request, slug, kind)
     found = _statement(organization, statement_id)
-    rows = statement_files.items_csv_of(found) if request.GET.get("items") else statement_files.csv_of(found)
-    return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=_named(found, "csv"))
+    name = _name(found, "csv")
+    if request.GET.get("items"):
+        header, read = statement_files.ITEM_COLUMNS, statement_files.read_items(found)
+    else:
+        header, read = statement_files.LINE_COLUMNS, statement_files.read_lines(found)
+    # Amounts below zero are numbers; names are made harmless by the rows.
+    return stream_csv(request, filename=name, header=header, read=read, exact=True)
 
 
-def _named(found: Statement, ending: str) -> dict[str, str]:
-    name = f"statement-{found.period_id}-{found.currency.lower()}.{ending}"
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
+def _name(found: Statement, ending: str) -> str:
+    return f"statement-{found.period_id}-{found.currency.lower()}.{ending}"

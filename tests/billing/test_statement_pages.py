@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from html import unescape
+from uuid import uuid4
 
 import pytest
 import time_machine
 from django.urls import reverse
 
 from agentstore.identity.services import add_member
+from agentstore.kit.pagination import encode_cursor
 from billing import budgets, metering, posting, statements
 from billing.models import BillingParty, Statement
+from billing.views import statements as pages
 from tests.billing.conftest import usd
 from tests.billing.seen import until_all_is_seen
 
@@ -66,6 +71,21 @@ def test_a_merchant_reads_its_month(client, mia, month):
     assert pdf.startswith("%PDF-")
     assert "Conversations, electronics" in rows
     assert text(client, addresses(month[0], "merchant")[-1] + "?items=1").count("conversation-") == 4
+
+
+def test_a_line_of_many_movements_is_turned_page_by_page(client, mia, month, monkeypatch):
+    monkeypatch.setattr(pages, "PER_PAGE", 3)
+    client.force_login(mia)
+    address = addresses(month[0], "merchant")[2]
+    first = text(client, address)
+    (onward,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = text(client, address + unescape(onward))
+    shown = [set(re.findall(r"rsation-\d+", page)) for page in (first, second)]
+    assert [len(each) for each in shown] == [3, 1]
+    assert not shown[0] & shown[1]
+    assert 'rel="next"' not in second
+    for forged in (["-1", str(uuid4())], [str(1 << 64), str(uuid4())], ["x", "y"], [None, None]):
+        text(client, f"{address}?cursor={encode_cursor(forged)}", 400)
 
 
 def test_a_developer_reads_its_month(client, bob, month):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import uuid
 from datetime import UTC, datetime
 
@@ -248,7 +246,7 @@ def test_a_line_opens_down_to_the_conversation(converse):
     assert {item.conversation_ref for item in items} == set(
         UsageEvent.objects.values_list("conversation_ref", flat=True)
     )
-    assert statements.line_items(line, limit=2, offset=3) == items[3:]
+    assert statements.line_items(line, limit=2, after=items[2].place) == items[3:]
     journal = Journal.objects.get(pk=items[0].journal_id)
     assert statements.line_of(journal, owner_ref=MERCHANT, currency="USD", category="toys") == line
 
@@ -257,10 +255,17 @@ def test_files_say_what_the_page_says(converse):
     converse(day(10, 5), times=4)
     close(11)
     statement = Statement.objects.get(owner_ref=MERCHANT)
-    rows = list(csv.DictReader(io.StringIO("".join(statement_files.csv_of(statement)))))
-    assert [(row["quantity"], row["exact"], row["amount"]) for row in rows] == [("4", "0.613332", "0.61")]
-    items = list(csv.DictReader(io.StringIO("".join(statement_files.items_csv_of(statement)))))
+    rows, _ = statement_files.read_lines(statement)(None)
+    named = [dict(zip(statement_files.LINE_COLUMNS, row, strict=True)) for row in rows]
+    assert [(row["quantity"], row["exact"], row["amount"]) for row in named] == [(4, "0.613332", "0.61")]
+    items, after, read = [], None, statement_files.read_items(statement, size=3)
+    while True:
+        rows, after = read(after)
+        items += [dict(zip(statement_files.ITEM_COLUMNS, row, strict=True)) for row in rows]
+        if after is None:
+            break
     assert [item["amount"] for item in items] == ["0.153333"] * 4
+    assert len({item["journal"] for item in items}) == 4
     pdf = statement_files.pdf_of(statement, owner="Audio Haus & Söhne <GmbH>", store="Agent Store")
     assert pdf.startswith(b"%PDF-")
     assert pdf == statement_files.pdf_of(statement, owner="Audio Haus & Söhne <GmbH>", store="Agent Store")
