@@ -18,7 +18,7 @@ from django.db import connection
 
 from agentstore.kit.clock import now
 from agentstore.kit.money import Money
-from marketplace.catalog.hostile.marks import UNMARKED, Marks, read_marks
+from marketplace.catalog.hostile.marks import MARKS_OF, UNMARKED, Marks, marks_from
 from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.measures import Measure
 from marketplace.catalog.media import photo_url
@@ -49,7 +49,7 @@ _MEDIA: Final = """
 SELECT product_id, path, alt, width, height FROM catalog_media WHERE product_id = ANY(%(ids)s) ORDER BY position, id
 """
 # One message: each would wait for its turn on a busy machine.
-_READ: Final = ";".join([_PRODUCTS, _OFFERS, _VARIANTS, _MEDIA])
+_READ: Final = ";".join([_PRODUCTS, _OFFERS, _VARIANTS, _MEDIA, MARKS_OF])
 
 
 class _ProductRow(NamedTuple):
@@ -120,6 +120,8 @@ def read_products(
         varied = list(map(_VariantRow._make, cursor.fetchall()))
         cursor.nextset()
         seen = cursor.fetchall()
+        cursor.nextset()
+        marks = marks_from(cursor.fetchall())
     lows = read_lows([offer.id for offer in sold if offer.prices_at(at)[1] is not None])
     offers: dict[int, list[_OfferRow]] = defaultdict(list)
     for offer in sold:
@@ -131,7 +133,6 @@ def read_products(
     photos: dict[int, list[PhotoView]] = defaultdict(list)
     for product_id, path, alt, width, height in seen:
         photos[product_id].append(PhotoView(photo_url(path), shown(alt), width, height))
-    marks = read_marks(ids=ids)
     views = {
         row.id: _product_view(
             row,

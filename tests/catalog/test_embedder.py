@@ -29,7 +29,7 @@ def test_a_query_reads_as_a_text_of_the_same_words_does():
     assert compact is not None
     texts = [SHORT, LONG, "hedphones wireles", "t-shirt", "für den Garten"]
     near = (plain.embed(texts) * compact.embed(texts)).sum(axis=1)
-    assert near.min() > 0.998
+    assert near.min() > 0.98
     assert near.max() < 0.999999, "it is another model"
 
 

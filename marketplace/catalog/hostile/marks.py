@@ -13,11 +13,11 @@ from marketplace.catalog.hostile.detector import examine
 from marketplace.catalog.hostile.readings import shown
 from marketplace.catalog.hostile.signals import ORDERS
 
-# As text, since every search reads it.
-_READ: Final = """
+# What `marks_from` reads, of the products `ids`. As text, since every search sends it with others in one message.
+MARKS_OF: Final = """
 SELECT e.product_id, e.version > 0 AND e.failure = '', m.field, m.kinds FROM catalog_textexamination e
 LEFT JOIN catalog_markedtext m ON m.product_id = e.product_id AND m.status IN ('open', 'noted', 'kept')
-WHERE e.product_id = ANY(%s) AND (e.version = 0 OR e.failure <> '' OR m.id IS NOT NULL)
+WHERE e.product_id = ANY(%(ids)s) AND (e.version = 0 OR e.failure <> '' OR m.id IS NOT NULL)
 ORDER BY e.product_id, m.field
 """
 
@@ -42,8 +42,12 @@ UNMARKED: Final = Marks()
 def read_marks(*, ids: Sequence[int]) -> dict[int, Marks]:
     """Marks by product id, in one query; products with nothing to tell are absent."""
     with connection.cursor() as cursor:
-        cursor.execute(_READ, [list(ids)])
-        rows = cursor.fetchall()
+        cursor.execute(MARKS_OF, {"ids": list(ids)})
+        return marks_from(cursor.fetchall())
+
+
+def marks_from(rows: Sequence[tuple[Any, ...]]) -> dict[int, Marks]:
+    """Marks by product id, of rows of `MARKS_OF`."""
     examined = {product_id: done for product_id, done, _, _ in rows}
     fields: dict[int, list[tuple[str, tuple[str, ...]]]] = {product_id: [] for product_id in examined}
     for product_id, _, field, kinds in rows:

@@ -88,5 +88,5 @@ def _unknown(word: str, one: str, stem: Analyze, known: Callable[[str], int]) ->
             apart = max(apart, (min(known(part) for part in parts), parts))
     readings = [Reading(apart[1], COMPOUND_WEIGHT, instead_of=word)] if apart[0] else []
     if len(one) >= _ALIKE_FROM:
-        readings.append(Reading((one,), ALIKE_WEIGHT, distance=2 if len(one) >= _TWICE_FROM else 1))
+        readings.append(Reading((one,), ALIKE_WEIGHT, distance=2 if len(word) >= _TWICE_FROM else 1))
     return readings
