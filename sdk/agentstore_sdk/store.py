@@ -152,7 +152,8 @@ class Store:
             filters["price"] = price
         if categories:
             filters["categories"] = list(categories)
-        arguments: dict[str, Any] = {"query": query, "pagination": {"limit": limit}}
+        # Facets, which nothing here shows, would take the store as long again as its words.
+        arguments: dict[str, Any] = {"query": query, "pagination": {"limit": limit}, "fields": ["products"]}
         if cursor:
             arguments["pagination"]["cursor"] = cursor
         if filters:

@@ -188,6 +188,14 @@ def test_an_index_of_another_release_is_built_anew(indexed, data_dir):
     assert (data_dir / "search" / "v0-old").is_dir()
 
 
+@pytest.mark.parametrize("query", ["", "soft shirts"])
+def test_a_later_page_has_facets_though_the_first_had_none(indexed, query):
+    first = search_catalog(query=query, limit=1, facets=False)
+    assert first.facets == {}
+    second = search_catalog(query=query, limit=1, cursor=first.next_cursor)
+    assert second.facets == search_catalog(query=query, limit=1).facets != {}
+
+
 def test_a_cursor_belongs_to_its_search(indexed):
     cursor = search_catalog(query="", limit=2).next_cursor
     with pytest.raises(MalformedCursor):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agentstore.kit.money import Money
 from marketplace.catalog.models import TextEmbedding
 from marketplace.catalog.search import SearchFilters
-from marketplace.catalog.search.backend import IndexDocument
+from marketplace.catalog.search.backend import Facet, IndexDocument
 from marketplace.catalog.search.embedder import get_embedder
 from marketplace.catalog.search.fusion import fuse, normalise
 from marketplace.catalog.search.hybrid import HybridBackend
@@ -36,9 +36,14 @@ def document(number, *, title="Thing", text_key=None, price=10, **fields):
     )
 
 
-def found(backend, query="", *, after=0, limit=50, explain=False, **filters):
+def found(backend, query="", *, after=0, limit=50, facets=True, explain=False, **filters):
     return backend.search(
-        query=query, filters=SearchFilters(**filters), after=after, limit=limit, explain=explain
+        query=query,
+        filters=SearchFilters(**filters),
+        after=after,
+        limit=limit,
+        facets=facets,
+        explain=explain,
     )
 
 
@@ -154,6 +159,14 @@ class TestContract:
             "options.Size": {"M": 2, "L": 1},
             "attributes.material": {"oak": 1},
         }
+
+    @pytest.mark.parametrize("query", ["", "thing"])
+    def test_facets_are_counted_for_who_asks(self, backend, query):
+        backend.apply(upserts=[document(1, title="Thing"), document(2, title="Other thing")], deletes=())
+        assert found(backend, query=query, facets=False).facets is None
+        counted = found(backend, query=query).facets
+        assert counted["category"] == (Facet("goods", 2),)
+        assert backend.facets(query=query, filters=SearchFilters()) == counted
 
     def test_a_hit_explains_itself(self, backend):
         backend.apply(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from marketplace.catalog.search.backend import Found, Hit, IndexDocument, SearchBackend, Why
+from marketplace.catalog.search.backend import Facets, Found, Hit, IndexDocument, SearchBackend, Why
 from marketplace.catalog.search.dense import nearest_texts, similarities
 from marketplace.catalog.search.embedder import embed_query
 from marketplace.catalog.search.filters import SearchFilters
@@ -47,8 +47,20 @@ class HybridBackend:
                 size = generation.add(documents)
         return size
 
+    def facets(self, *, query: str, filters: SearchFilters) -> Facets:
+        """Of the words; meanings match everything a little."""
+        words = get_fulltext().word_search(text=query, filters=filters)
+        return {} if words is None or words.index_empty else words.facets()
+
     def search(
-        self, *, query: str, filters: SearchFilters, after: int = 0, limit: int, explain: bool = False
+        self,
+        *,
+        query: str,
+        filters: SearchFilters,
+        after: int = 0,
+        limit: int,
+        facets: bool = True,
+        explain: bool = False,
     ) -> Found:
         """A text query ranks at most 200 candidates; an empty one lists everything, however deep."""
         words = get_fulltext().word_search(text=query, filters=filters)
@@ -56,11 +68,12 @@ class HybridBackend:
             return Found([], 0, index_empty=True)
         if not query.strip():
             ids, total = words.listed(after=after, limit=limit)
-            return Found([Hit(number, 0.0, place=number) for number in ids], total, words.facets())
+            counts = words.facets() if facets else None
+            return Found([Hit(number, 0.0, place=number) for number in ids], total, counts)
         by_words = beside.submit(words.ranked, CANDIDATES)
         vector = embed_query(query.strip())
         # From here on this thread waits for PostgreSQL; before, counting would take its core.
-        counted = beside.submit(words.facets)
+        counted = beside.submit(words.facets) if facets else None
         meant = candidates_by_meaning(words, vector)
         ranked, total = by_words.result()
         fused = fuse(ranked, meant)
@@ -77,7 +90,7 @@ class HybridBackend:
                 for position, one in enumerate(page, start=1)
             ],
             total=max(total, len(fused)),
-            facets=counted.result(),
+            facets=counted.result() if counted else None,
             reading=tuple(reading.text for wish in words.wishes for reading in wish) if explain else (),
         )
 

@@ -13,7 +13,7 @@ from django.core.cache import cache
 
 from agentstore.kit.ids import new_id
 from agentstore.kit.pagination import MalformedCursor, decode_cursor, encode_cursor
-from marketplace.catalog.search.backend import Facet, Found, Hit
+from marketplace.catalog.search.backend import Facet, Facets, Found, Hit
 from marketplace.catalog.search.filters import SearchFilters
 
 REMEMBERED_SECONDS: Final = 900
@@ -52,10 +52,15 @@ def write_cursor(position: Position, *, mark: str) -> str:
 def remember_ranking(found: Found) -> str:
     """Keep a ranking; gives its name."""
     name = new_id().hex
-    facets = {kind: [(facet.value, facet.count) for facet in facets] for kind, facets in found.facets.items()}
-    kept = [[hit.product_id for hit in found.hits], found.total, facets]
+    kept = [[hit.product_id for hit in found.hits], found.total, _plain(found.facets)]
     cache.set(_key(name), kept, timeout=REMEMBERED_SECONDS)
     return name
+
+
+def _plain(facets: Facets | None) -> dict[str, list[tuple[str, int]]] | None:
+    if facets is None:
+        return None
+    return {kind: [(facet.value, facet.count) for facet in each] for kind, each in facets.items()}
 
 
 def recall_ranking(name: str) -> Found | None:
@@ -67,7 +72,9 @@ def recall_ranking(name: str) -> Found | None:
     return Found(
         hits=[Hit(number, 0.0, place=place) for place, number in enumerate(ids, start=1)],
         total=total,
-        facets={kind: tuple(Facet(*facet) for facet in found) for kind, found in facets.items()},
+        facets=None
+        if facets is None
+        else {kind: tuple(Facet(*one) for one in each) for kind, each in facets.items()},
     )
 
 

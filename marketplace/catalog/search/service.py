@@ -9,7 +9,7 @@ from typing import Final
 from agentstore.kit.errors import Invalid
 from marketplace.catalog.products import ProductView
 from marketplace.catalog.reading import read_products
-from marketplace.catalog.search.backend import Facet, Hit, Why
+from marketplace.catalog.search.backend import Facets, Hit, Why
 from marketplace.catalog.search.filters import SearchFilters
 from marketplace.catalog.search.hybrid import CANDIDATES, beside, get_backend
 from marketplace.catalog.search.paging import (
@@ -39,13 +39,13 @@ class SearchResult:
     """One page. `total` counts what the index holds for this search and is exact up to changes under way;
     `index_empty` says that nothing has been indexed yet, so that an empty page means nothing.
 
-    `why` (by product id) and `reading` are there when asked to explain: how each product came to its place, and
-    how the query's words were understood.
+    `facets` are empty where they were not asked for. `why` (by product id) and `reading` are there when asked to
+    explain: how each product came to its place, and how the query's words were understood.
     """
 
     items: list[ProductView]
     next_cursor: str | None
-    facets: Mapping[str, tuple[Facet, ...]]
+    facets: Facets
     total: int
     index_empty: bool = False
     why: Mapping[int, Why] = field(default_factory=dict)
@@ -58,9 +58,10 @@ def search_catalog(
     filters: SearchFilters = NO_FILTERS,
     limit: int = 10,
     cursor: str | None = None,
+    facets: bool = True,
     explain: bool = False,
 ) -> SearchResult:
-    """Products for a query, best first; the first variant of each fits the filters.
+    """Products for a query, best first; the first variant of each fits the filters. Facets are counted if asked for.
 
     Candidates come from the index and are read again from PostgreSQL before they leave, so that price, stock
     and status are those of this instant. Raises InvalidSearch, MalformedCursor.
@@ -80,8 +81,13 @@ def search_catalog(
             filters=filters,
             after=position.place if browsing else 0,
             limit=CANDIDATES * 2,
+            facets=facets,
             explain=explain,
         )
+    counts = found.facets
+    if facets and counts is None and not found.index_empty:
+        # The pages before were asked for without.
+        counts = get_backend().facets(query=query, filters=filters)
     hits = found.hits if browsing else [hit for hit in found.hits if hit.place > position.place]
     # One that was forgotten is made again, and remembered again for the pages behind.
     new = len(hits) > limit and not (browsing or recalled)
@@ -94,7 +100,7 @@ def search_catalog(
     return SearchResult(
         items=items,
         next_cursor=write_cursor(Position(last, ranking), mark=mark) if more else None,
-        facets=found.facets,
+        facets=counts or {},
         total=found.total,
         index_empty=found.index_empty,
         why={hit.product_id: hit.why for hit in hits if hit.why and hit.product_id in shown},

@@ -46,6 +46,11 @@ def wanted_fields(request: Mapping[str, Any], *, brief: tuple[str, ...] = COMPAC
     return (*fields, *(brief if compact else ()))
 
 
+def wants(fields: Iterable[str] | None, member: str) -> bool:
+    """Whether `wanted_fields` has a member of the answer, or a part of it."""
+    return fields is None or any(path.partition(".")[0] == member for path in fields)
+
+
 def select_fields(answer: Mapping[str, Any], fields: Iterable[str] | None) -> dict[str, Any]:
     """The answer with the named members only. A path leads through lists: `products.variants.price`.
 

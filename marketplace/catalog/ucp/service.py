@@ -26,7 +26,7 @@ from marketplace.catalog.search import Why, search_catalog
 from marketplace.catalog.search.service import MOST_PER_PAGE
 from marketplace.catalog.ucp.filtering import InvalidRequest, read_filters, require_few
 from marketplace.catalog.ucp.objects import LOOKUP, SEARCH, checked, envelope, product_object
-from marketplace.catalog.ucp.selecting import select_fields, wanted_fields
+from marketplace.catalog.ucp.selecting import select_fields, wanted_fields, wants
 from marketplace.catalog.ucp.selection import MOST_SELECTED, matches, narrow, signals
 from marketplace.catalog.ucp.versions import version
 
@@ -52,6 +52,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
         filters=filters,
         limit=min((page.limit if page else None) or DEFAULT_LIMIT, MOST_PER_PAGE),
         cursor=page.cursor if page else None,
+        facets=wants(fields, "facets"),
         explain=explain,
     )
     if result.index_empty:
