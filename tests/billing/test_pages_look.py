@@ -8,7 +8,7 @@ from django.urls import reverse
 from billing.pricing import Terms, draft_prices
 from tests.billing.conftest import TERMS
 from tests.billing.test_pages import business, operators_pages
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 
 __all__ = ["business"]
 
@@ -36,7 +36,4 @@ def test_money_pages_are_clean(browser, business, live_server, client, olivia, m
     }
     for person, addresses in visits.items():
         client.force_login(person)
-        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-            for address in addresses:
-                page.goto(live_server.url + address)
-                assert_accessible(page)
+        walk(browser, live_server.url, addresses, cookies=session_cookies(client, live_server.url))

@@ -8,7 +8,7 @@ from django.urls import reverse
 from billing import disputes, payouts
 from billing.models import Invoice, PayoutAccount, UsageEvent
 from tests.billing.test_statement_pages import addresses, month
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 
 __all__ = ["month"]
 
@@ -49,7 +49,4 @@ def test_settling_pages_are_clean(browser, month, live_server, client, olivia, m
     }
     for person, pages in visits.items():
         client.force_login(person)
-        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-            for address in pages:
-                page.goto(live_server.url + address)
-                assert_accessible(page)
+        walk(browser, live_server.url, pages, cookies=session_cookies(client, live_server.url))

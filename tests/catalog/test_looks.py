@@ -18,7 +18,7 @@ from marketplace.catalog.feeds import run_import, start_import
 from marketplace.catalog.hostile.decisions import ask_for_review, decide_text
 from marketplace.catalog.models import FeedImport, FeedPull, FeedSource, MarkedText, PhotoLink
 from tests.catalog.conftest import FEED
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -43,10 +43,7 @@ def test_marked_texts_are_accessible(browser, live_server, client, mia, olivia, 
     }
     for person, addresses in pages.items():
         client.force_login(person)
-        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-            for address in addresses:
-                page.goto(live_server.url + address)
-                assert_accessible(page)
+        walk(browser, live_server.url, addresses, cookies=session_cookies(client, live_server.url))
 
 
 def drafted(product_id, merchant, by):
@@ -112,7 +109,4 @@ def test_pages_are_accessible(browser, live_server, client, mia, indexed, load, 
         reverse("catalog:feed-sources", args=[indexed.slug]),
         reverse("identity:tokens", args=[indexed.slug]),
     ]
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for address in addresses:
-            page.goto(live_server.url + address)
-            assert_accessible(page)
+    walk(browser, live_server.url, addresses, cookies=session_cookies(client, live_server.url))

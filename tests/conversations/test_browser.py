@@ -12,7 +12,7 @@ from marketplace.shopping.models import CartLine
 from marketplace.shopping.negotiation.negotiating import Proposal, negotiate
 from tests.conversations.live import Web
 from tests.conversations.world import MANIFEST
-from tests.look.axe import assert_accessible, keep_picture, looks, session_cookies, watch
+from tests.look.axe import assert_accessible, keep_picture, session_cookies, walk, watch
 from tests.orders.bargains import allow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -189,10 +189,7 @@ def test_every_page_in_both_themes_at_both_widths(browser, web, sam, alice, turn
         client.force_login(user)
         cookies[user] = session_cookies(client, web.address)
     for user, pages in shown.items():
-        for page in looks(browser, cookies=cookies[user]):
-            for path in pages:
-                page.goto(web.address + path)
-                assert_accessible(page)
+        walk(browser, web.address, pages, cookies=cookies[user])
 
 
 def test_turn_after_turn_no_card_is_lost(page, web, conversation, merchant, play):

@@ -14,7 +14,7 @@ from marketplace.shopping.models import Conversation, Turn
 from sandbox.drivers import chosen_driver
 from sandbox.images import build_source
 from tests.conversations.live import Web
-from tests.look.axe import assert_accessible, keep_picture, looks, session_cookies, watch
+from tests.look.axe import keep_picture, session_cookies, walk, watch
 from tests.sandbox.conftest import AGENTS, driver, own_stack, run_dir  # noqa: F401  (fixtures are found by name)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.containers, pytest.mark.django_db(transaction=True)]
@@ -110,14 +110,14 @@ def test_what_shopper_and_developer_see_of_hostile_agents(browser, web, chat, ho
         assert logged in told
         assert asked not in told
     assert [stranger.get(path).status_code for path in (trace, failures)] == [404, 404]
-    for page in looks(browser, cookies=session_cookies(owner, web.address)):
-        for path in (trace, failures, f"{home}/agents/gift-finder/"):
-            page.goto(web.address + path)
-            page.get_by_text("out_of_memory").first.wait_for()
-            assert_accessible(page)
+    walk(
+        browser,
+        web.address,
+        [trace, failures, f"{home}/agents/gift-finder/"],
+        cookies=session_cookies(owner, web.address),
+        check=lambda page, _: page.get_by_text("out_of_memory").first.wait_for(),
+    )
     shopper = Client()
     shopper.force_login(sam)
-    for page in looks(browser, cookies=session_cookies(shopper, web.address)):
-        page.goto(f"{web.address}/chat/{hostile.pk}/")
-        assert_accessible(page)
+    walk(browser, web.address, [f"/chat/{hostile.pk}/"], cookies=session_cookies(shopper, web.address))
     assert Version.objects.get().manifest["resources"] == RESOURCES

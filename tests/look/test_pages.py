@@ -7,7 +7,7 @@ import pytest
 from agentstore.identity.invitations import invite_member
 from agentstore.identity.models import Membership
 from tests.cast import PASSWORD
-from tests.look.axe import assert_accessible, looks, session_cookies, watch
+from tests.look.axe import assert_accessible, looks, session_cookies, walk, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -60,28 +60,21 @@ def with_gallery(settings):
     settings.ROOT_URLCONF = "tests.look.gallery_urls"
 
 
-@pytest.mark.parametrize("address", ["/gallery/", "/gallery/?errors", "/broken/"])
-def test_components_are_clean(browser, with_gallery, live_server, address):
-    for page in looks(browser):
-        page.goto(live_server.url + address)
+def test_components_are_clean(browser, with_gallery, live_server):
+    def forgive(page, answer):
         page.complaints = [text for text in page.complaints if "status of 500" not in text]
-        assert_accessible(page)
+
+    walk(browser, live_server.url, ["/gallery/", "/gallery/?errors", "/broken/"], check=forgive)
 
 
 def test_pages_for_anyone_are_clean(browser, live_server):
-    for page in looks(browser):
-        for address in FOR_ANYONE:
-            page.goto(live_server.url + address)
-            assert_accessible(page)
+    walk(browser, live_server.url, FOR_ANYONE)
 
 
 def test_pages_for_members_are_clean(browser, live_server, client, studio, alice):
     invite_member(organization=studio, email="x@example.com", role="member", by=alice)
     client.post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for address in FOR_MEMBERS:
-            page.goto(live_server.url + address)
-            assert_accessible(page)
+    walk(browser, live_server.url, FOR_MEMBERS, cookies=session_cookies(client, live_server.url))
 
 
 @pytest.mark.parametrize(
@@ -94,11 +87,13 @@ def test_workspaces_are_clean_while_nothing_is_in_them(
     if who == "alice":
         Membership.objects.create(organization=merchant, user=person, role=Membership.Role.ADMIN)
     client.force_login(person)
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for address in addresses:
-            answer = page.goto(live_server.url + address)
-            assert answer.status == 200, address
-            assert_accessible(page)
+
+    def is_there(page, answer):
+        assert answer.status == 200, page.url
+
+    walk(
+        browser, live_server.url, addresses, cookies=session_cookies(client, live_server.url), check=is_there
+    )
 
 
 def test_menus_dialogs_and_refusals_are_clean(browser, live_server, client, studio, alice):
@@ -156,3 +151,22 @@ def test_the_keyboard_skips_to_the_content(browser, live_server):
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("when", "fault", "complaint"),
+    [
+        ("(prefers-color-scheme: light) and (max-width: 400px)", "p { color: #eee }", "color-contrast"),
+        ("(prefers-color-scheme: light) and (min-width: 900px)", "p { color: #eee }", "color-contrast"),
+        ("(prefers-color-scheme: dark) and (min-width: 900px)", "p { color: #222 }", "color-contrast"),
+        ("(min-width: 900px)", "p { width: 2000px }", "px wider than the window"),
+    ],
+)
+def test_what_is_wrong_at_one_width_or_in_one_theme_is_found(browser, when, fault, complaint):
+    style = "body { color-scheme: light dark; background: light-dark(white, black); color: light-dark(black, white) }"
+    title = "<html lang=en><title>A page</title>"
+    page = f"{title}<style>{style} @media {when} {{ {fault} }}</style><main><h1>Words</h1><p>Words</p></main>"
+    document = "<!doctype html>" + page.replace("#", "%23")
+    clean = "<!doctype html>" + title + "<main><h1>Words</h1></main>"
+    with pytest.raises(AssertionError, match=complaint):
+        walk(browser, "data:text/html,", [clean, document])

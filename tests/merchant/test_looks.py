@@ -10,7 +10,7 @@ from marketplace.shopping.models import Message, Turn
 from marketplace.shopping.negotiation import Break, Terms
 from marketplace.shopping.negotiation.rules import add_rule, change_rule
 from marketplace.shopping.recommendations import recommend
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 from tests.orders.bargains import agree, propose
 from tests.orders.world import check_out, pay, sell, talk, usd
 
@@ -19,10 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 def look_at(browser, live_server, client, addresses: list[str]) -> None:
     """Each page must be clean."""
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for address in addresses:
-            page.goto(live_server.url + address)
-            assert_accessible(page)
+    walk(browser, live_server.url, addresses, cookies=session_cookies(client, live_server.url))
 
 
 def test_negotiation(browser, live_server, client, mia, merchant, headphones, shopper, scout, prices):

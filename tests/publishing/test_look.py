@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from marketplace.publishing import pipeline, verdicts
 from tests.bundles import source_bundle
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -43,7 +43,4 @@ def test_every_page_is_accessible_in_both_themes_and_widths(
     }
     for person, paths in pages.items():
         client.force_login(person)
-        for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-            for path in paths:
-                page.goto(live_server.url + path)
-                assert_accessible(page)
+        walk(browser, live_server.url, paths, cookies=session_cookies(client, live_server.url))

@@ -11,7 +11,7 @@ from sandbox import hosts
 from sandbox.failures import Fault
 from sandbox.models import Host, PoolTarget, Sandbox, WaitingClaim
 from sandbox.spec import RunSpec
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import looks, session_cookies, walk
 from tests.sandbox.conftest import SOME_IMAGE, known_host
 from tests.sandbox.servers import warm_row
 
@@ -62,10 +62,9 @@ def busy_store(run_dir):
 
 def test_pages_on_sandboxes_are_clean(browser, live_server, client, olivia, busy_store):
     client.force_login(olivia)
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for path in ("", "hosts/sandbox-1.example.com/", "hosts/sandbox-2.example.com/"):
-            page.goto(f"{live_server.url}/operator/sandboxes/{path}")
-            assert_accessible(page)
+    pages = ["", "hosts/sandbox-1.example.com/", "hosts/sandbox-2.example.com/"]
+    cookies = session_cookies(client, live_server.url)
+    walk(browser, live_server.url + "/operator/sandboxes/", pages, cookies=cookies)
 
 
 def test_draining_asks_first(browser, live_server, client, olivia, busy_store):

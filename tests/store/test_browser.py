@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from marketplace.shopping import carts, refunds
 from marketplace.shopping.models import Order
-from tests.look.axe import assert_accessible, looks, session_cookies
+from tests.look.axe import session_cookies, walk
 from tests.orders.world import check_out, list_agent, pay, sell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,10 +47,7 @@ def test_pages_are_accessible(
 
 
 def _walk(browser, live_server, client, paths):
-    for page in looks(browser, cookies=session_cookies(client, live_server.url)):
-        for path in paths:
-            page.goto(live_server.url + path)
-            assert_accessible(page)
+    walk(browser, live_server.url, paths, cookies=session_cookies(client, live_server.url))
 
 
 def test_the_waiting_page_goes_on_by_itself(browser, live_server, client, sam, shopper, card, processor):
