@@ -12,6 +12,8 @@ from django.conf import settings
 from agentstore.kit.priority import give_way
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentstore.settings")
+# A worker would run the system checks, for which every page is imported, and tell nobody what they found.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("agentstore")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +18,29 @@ from typing import Any
 import psycopg
 import pytest
 
-from agentstore.demo.stack import Stack
+from agentstore.demo.programs import interpreter
+from agentstore.demo.stack import REPOSITORY, Stack, StackError
 from agentstore.embedded import Services
 from agentstore.embedded.processes import free_port
 
-CALL = """
-import json, sys, django
+# What is printed on the way goes to the log. A test may kill a server: no call gets a connection of an earlier one.
+CALLS = """
+import json, os, sys, traceback
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+import django
 django.setup()
+from django.db import connection
 from django.utils.module_loading import import_string
-call = json.loads(sys.argv[1])
-print("\\n" + json.dumps(import_string(call["function"])(**call["arguments"]), default=str))
+for line in sys.stdin:
+    call = json.loads(line)
+    try:
+        answer = {"answer": import_string(call["function"])(**call["arguments"])}
+    except Exception:
+        answer = {"failure": traceback.format_exc()}
+    connection.close()
+    connection.close_pool()
+    print(json.dumps(answer, default=str), file=answers, flush=True)
 """
 
 
@@ -37,6 +51,7 @@ class StoreUnderTest(Stack):
         """With servers of its own, or with some that others use too and that stay when this one ends."""
         self.directory = directory
         self._borrowed = services is not None
+        self._caller: subprocess.Popen[str] | None = None
         self.services = services or own_services(directory)
         urls = self.services.start()
         super().__init__(
@@ -64,9 +79,34 @@ class StoreUnderTest(Stack):
             return cursor.fetchall() if cursor.description else []
 
     def call(self, function: str, **arguments: Any) -> Any:
-        """Call a function of the project on this store in a process of its own; its answer by way of JSON."""
-        call = json.dumps({"function": function, "arguments": arguments})
-        return json.loads(self.run_python("-c", CALL, call).splitlines()[-1])
+        """Call a function of the project on this store, in a process beside it; its answer by way of JSON.
+
+        All calls are of one process: to start Django takes longer than most of them. Raises StackError.
+        """
+        if self._caller is None:
+            self._caller = self._start_caller()
+        asked, told = self._caller.stdin, self._caller.stdout
+        assert asked is not None
+        assert told is not None
+        asked.write(json.dumps({"function": function, "arguments": arguments}) + "\n")
+        asked.flush()
+        line = told.readline()
+        answer = json.loads(line) if line else {"failure": "its process is gone"}
+        if "failure" in answer:
+            raise StackError(f"{function} failed:\n{answer['failure']}")
+        return answer["answer"]
+
+    def _start_caller(self) -> subprocess.Popen[str]:
+        with (self.directory / "calls.log").open("ab") as log:
+            return subprocess.Popen(
+                [interpreter(), "-c", CALLS],
+                env=self.command_environment(),
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     def kill_server(self, name: str) -> None:
         """kill -9 for `postgres` or `valkey`."""
@@ -75,6 +115,9 @@ class StoreUnderTest(Stack):
     def close(self) -> None:
         """End everything and leave nothing: no process, no container, no file."""
         try:
+            if self._caller is not None:
+                self._caller.kill()
+                self._caller.communicate()
             self.stop()
         finally:
             if not self._borrowed:

@@ -93,10 +93,14 @@ class Stack:
             self._say(f"{program.name}: {'started' if program in fresh else 'running'}")
 
     def stop(self) -> None:
-        """End all processes, politely first, then the sandboxes they leave; harmless when none runs."""
+        """End all processes, politely first, then the sandboxes they leave; harmless when none runs.
+
+        Sandboxes are the sandbox worker's: where it never ran there are none.
+        """
         self._end(self.members(), patience=STOP_SECONDS)
         if self.run_dir.exists():
-            self.run_python("-m", "agentstore.demo.sandboxes")
+            if self.log("sandbox").exists():
+                self.run_python("-m", "agentstore.demo.sandboxes")
             (self.run_dir / "gateway" / "gateway.sock").unlink(missing_ok=True)
 
     def stop_outdated(self) -> None:

@@ -42,8 +42,8 @@ def store(stack: StoreUnderTest) -> StoreUnderTest:
 @pytest.fixture(scope="session")
 def agents(store: StoreUnderTest) -> StoreUnderTest:
     """The liar and the slow one, published as strangers would."""
-    for source in (AGENTS / "liar", HERE / "agents" / "slow"):
-        store.call("tests.e2e.world.publish", source=str(source), site_url=store.url)
+    sources = [str(AGENTS / "liar"), str(HERE / "agents" / "slow")]
+    store.call("tests.e2e.world.publish", sources=sources, site_url=store.url)
     return store
 
 

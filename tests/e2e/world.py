@@ -1,12 +1,14 @@
-"""What the end-to-end tests ask of the store from inside it, each in a process of its own (`store.call`)."""
+"""What the end-to-end tests ask of the store from inside it, in a process of their own (`store.call`)."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import Sum
 
 from agentstore.demo.publish import publish_agent
@@ -41,9 +43,17 @@ def set_budgets(*, cap_micros: int) -> int:
     return len(merchants)
 
 
-def publish(*, source: str, site_url: str) -> str:
-    """Bring an agent live as its developer and the operator would, over HTTP."""
-    return publish_agent(site_url=site_url, source=Path(source), say=lambda line: None)
+def publish(*, sources: list[str], site_url: str) -> list[str]:
+    """Bring agents live side by side, as their developer and the operator would, over HTTP."""
+
+    def publish_one(source: str) -> str:
+        try:
+            return publish_agent(site_url=site_url, source=Path(source), say=lambda line: None)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(sources)) as pool:
+        return list(pool.map(publish_one, sources))
 
 
 def books() -> dict[str, Any]:
