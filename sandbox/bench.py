@@ -44,6 +44,7 @@ from sandbox.tokens import mint_token
 
 PROBE = Path(__file__).with_name("probe")
 _LOOK_SECONDS = 0.02
+_STATE_SECONDS = 0.3
 _SECRET = "AGENTSTORE_PROBE_SECRET"  # noqa: S105  (the name of a variable)
 
 
@@ -249,18 +250,23 @@ class Bench:
         try:
             started = self.driver.start(launch)
             handle = started.handle
-            self._await_ready(sandbox_id, spec)
-            yield Probe(sandbox_id, handle, started.runtime, spec, self.driver, token.text)
+            probe = Probe(sandbox_id, handle, started.runtime, spec, self.driver, token.text)
+            self._await_ready(probe)
+            yield probe
         finally:
             self.driver.stop(handle)
             doors.remove(sandbox_id)
             server.shutdown()
             server.server_close()
 
-    def _await_ready(self, sandbox_id: uuid.UUID, spec: RunSpec) -> None:
-        until = time.monotonic() + spec.start_seconds
-        while time.monotonic() < until:
-            if asyncio.run(for_name("http").is_ready(doors.local_door(sandbox_id), 2)):
+    def _await_ready(self, probe: Probe) -> None:
+        began = looked = time.monotonic()
+        while time.monotonic() < began + probe.spec.start_seconds:
+            if asyncio.run(for_name("http").is_ready(doors.local_door(probe.id), 2)):
                 return
+            if time.monotonic() > looked + _STATE_SECONDS:
+                if not probe.state().running:
+                    break
+                looked = time.monotonic()
             time.sleep(_LOOK_SECONDS)
-        raise DriverError(f"The probe did not start: {doors.read_log(sandbox_id)[-200:]}")
+        raise DriverError(f"The probe did not start: {doors.read_log(probe.id)[-200:]}")

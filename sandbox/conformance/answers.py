@@ -19,7 +19,7 @@ _SLOW_DEADLINE, _DEADLINE = 1.5, 8.0
 _GROWTH = 48 * MIB
 
 
-def _judge(bench: Bench, expected: Mapping[str, str], deadline: float = _DEADLINE) -> Seen:
+def _judge(bench: Bench, expected: Mapping[str, str], deadline: float) -> Seen:
     """All at once: each ends with its code as the agent's fault, in time, without our memory growing."""
     probe = bench.shared()
     us = psutil.Process()
@@ -81,7 +81,7 @@ def bounds_endless_answers(bench: Bench) -> Seen:
         "endless_data_lines": "answer_too_large", "tiny_chunks": "answer_too_large",
         "endless_trailers": "headers_too_large", "endless_chunk_extension": "headers_too_large",
         "interim_flood": "bad_answer",
-    })  # fmt: skip
+    }, _DEADLINE)  # fmt: skip
 
 
 @check(
@@ -93,7 +93,7 @@ def bounds_endless_answers(bench: Bench) -> Seen:
 def bounds_headers(bench: Bench) -> Seen:
     """One huge header, a hundred thousand, a status line of a megabyte."""
     kinds = ("huge_header", "many_headers", "huge_status_line")
-    return _judge(bench, dict.fromkeys(kinds, "headers_too_large"))
+    return _judge(bench, dict.fromkeys(kinds, "headers_too_large"), _DEADLINE)
 
 
 @check(
@@ -109,7 +109,9 @@ def refuses_broken_answers(bench: Bench) -> Seen:
         "switched_protocol", "folded_nul", "nested", "not_utf8", "huge_number",
     )  # fmt: skip
     lost = ("closed_at_once", "closed_in_the_head", "cut_in_a_chunk", "closed_in_the_body")
-    return _judge(bench, dict.fromkeys(broken, "bad_answer") | dict.fromkeys(lost, "connection_lost"))
+    return _judge(
+        bench, dict.fromkeys(broken, "bad_answer") | dict.fromkeys(lost, "connection_lost"), _DEADLINE
+    )
 
 
 @check(
@@ -125,4 +127,4 @@ def refuses_redirects_and_codings(bench: Bench) -> Seen:
     return _judge(bench, {
         **dict.fromkeys(redirects, "redirect"), **dict.fromkeys(codings, "encoded_answer"),
         "transfer_gzip": "bad_answer",
-    })  # fmt: skip
+    }, _DEADLINE)  # fmt: skip

@@ -32,11 +32,11 @@ def refuses_swapped_socket(bench: Bench) -> Seen:
         precious = str(bench.gateway_of(probe))
         started = time.monotonic()
         # The last order that comes through the socket; what follows is done by the probe's own thread.
-        probe.ask("flip", name=SOCKET_NAME, kinds=_KINDS, target=precious, seconds=3)
+        probe.ask("flip", name=SOCKET_NAME, kinds=_KINDS, target=precious, seconds=2)
         # Until it begins, the socket is still the relay's own.
         while time.monotonic() < started + 1 and doors.local_door(probe.id).is_answering():
             pass
-        while time.monotonic() < started + 2.5:
+        while time.monotonic() < started + 1.6:
             word = "answering" if doors.local_door(probe.id).is_answering() else _outcome(probe.id)
             told[word] = told.get(word, 0) + 1
         seconds = time.monotonic() - started
@@ -71,8 +71,8 @@ def refuses_swapped_log(bench: Bench) -> Seen:
             probe.ask("replace", name="log", kind=kind, target=secret)
             text, seconds = _read(probe.id)
             read, slowest = read + text, max(slowest, seconds)
-        probe.ask("flip", name="log", kinds=_KINDS, target=secret, seconds=2)
-        until = time.monotonic() + 1.5
+        probe.ask("flip", name="log", kinds=_KINDS, target=secret, seconds=1.2)
+        until = time.monotonic() + 0.8
         while time.monotonic() < until:
             text, seconds = _read(probe.id)
             read, slowest = read + text, max(slowest, seconds)

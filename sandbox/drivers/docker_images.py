@@ -7,17 +7,19 @@ its layers are the store's. No upload can set a tag: what an engine gets is an a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Collection
 from typing import Any
 
 import docker
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
-from sandbox.driver import DriverError
+from sandbox.driver import DriverError, ImageMissing
 from sandbox.engine.client import engine_errors
-from sandbox.images.store import StoredImage, docker_archive
+from sandbox.images.base import current_base_id
+from sandbox.images.store import StoredImage, docker_archive, get_image
 from sandbox.places import stack_name
 
 _loading = threading.Lock()
@@ -44,11 +46,25 @@ class EngineImages:
             with _loading:
                 if found := self._find(image):
                     return found
-                with docker_archive(image.image_id, tags=[_tag(image.image_id)]) as archive:
-                    self._load(archive)
+                self._bring_in(image)
                 if found := self._find(image):
                     return found
         raise DriverError("The container engine took the image and does not have it.")
+
+    def _bring_in(self, image: StoredImage) -> None:
+        """Most images lie on the base, which came with another: it is sent where the engine lacks it.
+
+        An engine keeps layers by their digests, and refuses an archive without one that it has not.
+        """
+        for known in (_layers_of_the_base(image), ()):
+            with docker_archive(image.image_id, tags=[_tag(image.image_id)], without=known) as archive:
+                try:
+                    self._load(archive)
+                except DockerException:
+                    if not known:
+                        raise
+                else:
+                    return
 
     def keep(self, keep: Collection[str]) -> int:
         """Take our tag off every other image; the engine removes those that nobody else has tagged."""
@@ -87,6 +103,14 @@ class EngineImages:
                 self._api.tag(found["Id"], *tag.split(":"))
             return str(found["Id"])
         return None
+
+
+def _layers_of_the_base(image: StoredImage) -> tuple[str, ...]:
+    """Those that the image begins with; none where it does not lie on the base of today."""
+    with contextlib.suppress(ImageMissing):
+        base = get_image(current_base_id() or "").layers
+        return base if image.layers[: len(base)] == base else ()
+    return ()
 
 
 def _tag(image_id: str) -> str:

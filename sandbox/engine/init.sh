@@ -73,7 +73,7 @@ while look; [ -z "$code" ]; do
         code=$unattended # whoever took our clock away
     elif [ -z "$since" ] || { [ -n "$seen" ] && [ "$seen" != "$was" ]; }; then
         since=$now was=$seen
-    elif [ $((now - since)) -ge "$limit" ]; then
+    elif [ $((now - since)) -gt "$limit" ]; then # both are rounded down: never before the platform would say so
         code=$unattended
     else
         read -r -n 1 -t $tick rest <&3

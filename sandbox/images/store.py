@@ -12,7 +12,7 @@ import json
 import platform
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,10 +132,15 @@ def layer_size(diff_id: str) -> int:
 
 
 @contextmanager
-def docker_archive(image_id: str, *, tags: Sequence[str] = ()) -> Iterator[IO[bytes]]:
-    """A file that `docker load` takes, gone afterwards. Raises ImageMissing, ImageDamaged."""
+def docker_archive(
+    image_id: str, *, tags: Sequence[str] = (), without: Collection[str] = ()
+) -> Iterator[IO[bytes]]:
+    """A file that `docker load` takes, gone afterwards; `without` the layers that the engine has already.
+
+    Raises ImageMissing, ImageDamaged.
+    """
     image, config = get_image(image_id), _config_path(image_id)
-    unique = list(dict.fromkeys(image.layers))
+    unique = [diff_id for diff_id in dict.fromkeys(image.layers) if diff_id not in without]
     entry = {
         "Config": f"{_hex(image_id)}.json",
         "RepoTags": list(tags),

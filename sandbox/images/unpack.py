@@ -112,6 +112,8 @@ def _write(layer: tarfile.TarFile, member: tarfile.TarInfo, path: Path, entry: E
 
 def _lay_out(tree: Tree, place: Path) -> None:
     directories = list(tree.directories())
+    # Thousands of files: what their paths have in common is put together once.
+    shelves = _Shelves()
     for path, directory in directories:
         with _opened(place, path) as here:
             for name, node in directory.children.items():
@@ -120,7 +122,7 @@ def _lay_out(tree: Tree, place: Path) -> None:
                 elif isinstance(node, Symlink):
                     os.symlink(node.target, name, dir_fd=here)
                 else:
-                    _link(file_path(node), name, here)
+                    _link(shelves.path_of(node), name, here)
     # Their modes come last and from below: one of them may keep even us from writing.
     for path, directory in reversed(directories):
         with _opened(place, path) as here:
@@ -131,14 +133,26 @@ def _lay_out(tree: Tree, place: Path) -> None:
                 os.fchmod(here, directory.mode | 0o700)
 
 
-def _link(source: Path, name: str, parent: int) -> None:
+class _Shelves(dict[tuple[str, int], str]):
+    """The directories of files in the cache, by layer and shelf."""
+
+    def __missing__(self, shelf: tuple[str, int]) -> str:
+        self[shelf] = found = str(_layer_dir(shelf[0]) / str(shelf[1]))
+        return found
+
+    def path_of(self, file: File) -> str:
+        """`file_path`, as text."""
+        return f"{self[file.layer, file.entry.number // _SHELF]}/{file.entry.number}"
+
+
+def _link(source: str, name: str, parent: int) -> None:
     try:
         os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
     except OSError as refused:
         if refused.errno not in _CANT_LINK:
             raise
         target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=parent)
-        with source.open("rb") as content, os.fdopen(target, "wb") as copy:
+        with open(source, "rb") as content, os.fdopen(target, "wb") as copy:
             shutil.copyfileobj(content, copy, MIB)
             found = os.fstat(content.fileno())
             if os.geteuid() == 0:

@@ -3,7 +3,7 @@
 import os
 import stat
 
-from trying import attempt, attempt_apart
+from trying import attempt, attempt_each
 
 HARMLESS = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
 
@@ -17,8 +17,8 @@ def devices():
             mode = os.lstat(path).st_mode
             if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and name not in HARMLESS and not _is_terminal(path):
                 found.append(path)
-    made = {
-        name: attempt_apart(_make_and_open, f"/tmp/{name}", kind, os.makedev(*number))
+    made = attempt_each({
+        name: (_make_and_open, f"/tmp/{name}", kind, os.makedev(*number))
         for name, kind, number in (
             ("mem", stat.S_IFCHR, (1, 1)),
             ("kmsg", stat.S_IFCHR, (1, 11)),
@@ -27,7 +27,7 @@ def devices():
             ("fuse", stat.S_IFCHR, (10, 229)),
             ("kvm", stat.S_IFCHR, (10, 232)),
         )
-    }
+    })  # fmt: skip
     opened = {
         path: attempt(_open, path) for path in ("/dev/mem", "/dev/kmsg", "/dev/port", "/dev/fuse", "/dev/kvm")
     }

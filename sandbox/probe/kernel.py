@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from trying import attempt, attempt_apart, call
+from trying import attempt, attempt_apart, attempt_each, call
 
 # x86_64 and aarch64 differ up to 423 and agree from 424 on.
 _NUMBERS = {
@@ -44,7 +44,7 @@ def numbers():
 
 
 def system_calls():
-    """What became of calls that would do something if they were let: each in a process of its own."""
+    """What became of calls that would do something if they were let."""
     n = numbers()
     calls = {
         "mount_tmpfs": (n["mount"], b"none", b"/tmp", b"tmpfs", 0, None),
@@ -80,9 +80,8 @@ def system_calls():
         **{f"clone_{name}": (56 if "iopl" in n else 220, flag | 17, 0, 0, 0, 0)
            for name, flag in _NAMESPACES.items() if flag > 0xFF},
     }  # fmt: skip
-    told = {name: attempt_apart(_call_and_end, *wanted) for name, wanted in calls.items()}
-    told["setns_init"] = attempt_apart(_enter_namespace, n["setns"])
-    return told
+    tries = {name: (_call_and_end, *wanted) for name, wanted in calls.items()}
+    return attempt_each({**tries, "setns_init": (_enter_namespace, n["setns"])})
 
 
 def _call_and_end(number, *arguments):
@@ -96,17 +95,18 @@ def rubbish_calls():
     """What became of calls with arguments that no kernel takes: a filter refuses before the kernel looks."""
     bad = (ctypes.c_long(-1),) * 6
     names = [name for name in numbers() if name not in ("sync", "vhangup")]
-    return {name: attempt_apart(call, numbers()[name], *bad) for name in names}
+    return attempt_each({name: (call, numbers()[name], *bad) for name in names})
 
 
 def host_wide_calls():
     """Calls that are harmless by themselves but act on what all programs of the host share."""
     n = numbers()
-    told = {"sync": attempt_apart(call, n["sync"]), "syncfs": attempt_apart(_sync_root, n["syncfs"])}
+    tries = {"sync": (call, n["sync"]), "syncfs": (_sync_root, n["syncfs"])}
     if n["io_setup"]:
-        told["aio"] = attempt_apart(call, n["io_setup"], 128, (ctypes.c_ulong * 1)(0))
-    told["mq_open"] = attempt_apart(call, n["mq_open"], b"probe", os.O_CREAT | os.O_RDWR, 0o600, None)
-    return told
+        tries["aio"] = (call, n["io_setup"], 128, (ctypes.c_ulong * 1)(0))
+    return attempt_each(
+        {**tries, "mq_open": (call, n["mq_open"], b"probe", os.O_CREAT | os.O_RDWR, 0o600, None)}
+    )
 
 
 def _sync_root(number):
@@ -123,15 +123,15 @@ def tracing():
     word = ctypes.create_string_buffer(8)
     vector = (ctypes.c_void_p * 2)(ctypes.addressof(word), 8)
     try:
-        return {
-            "init": attempt_apart(call, n["ptrace"], 0x4206, 1, 0, 0),
-            "sibling": attempt_apart(call, n["ptrace"], 0x4206, sibling, 0, 0),
-            "attach": attempt_apart(call, n["ptrace"], 16, sibling, 0, 0),
-            "self": attempt_apart(call, n["ptrace"], 0, 0, 0, 0),
-            "read": attempt_apart(call, n["process_vm_readv"], sibling, vector, 1, vector, 1, 0),
-            "write": attempt_apart(call, n["process_vm_writev"], sibling, vector, 1, vector, 1, 0),
-            "getfd": attempt_apart(_take_descriptor, n["pidfd_getfd"], sibling),
-        }
+        return attempt_each({
+            "init": (call, n["ptrace"], 0x4206, 1, 0, 0),
+            "sibling": (call, n["ptrace"], 0x4206, sibling, 0, 0),
+            "attach": (call, n["ptrace"], 16, sibling, 0, 0),
+            "self": (call, n["ptrace"], 0, 0, 0, 0),
+            "read": (call, n["process_vm_readv"], sibling, vector, 1, vector, 1, 0),
+            "write": (call, n["process_vm_writev"], sibling, vector, 1, vector, 1, 0),
+            "getfd": (_take_descriptor, n["pidfd_getfd"], sibling),
+        })  # fmt: skip
     finally:
         os.kill(sibling, signal.SIGKILL)
         os.waitpid(sibling, 0)
@@ -145,7 +145,7 @@ def other_abi():
     """What became of a 32-bit system call from a 64-bit program, which a filter by number alone would mistake."""
     if os.uname().machine != "x86_64":
         return {"answer": "none here"}
-    return {"answer": attempt_apart(_interrupt), "x32": attempt_apart(call, 0x40000000 + 39)}
+    return attempt_each({"answer": (_interrupt,), "x32": (call, 0x40000000 + 39)})
 
 
 def _interrupt():

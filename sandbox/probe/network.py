@@ -6,8 +6,9 @@ import socket
 import struct
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
-from trying import attempt, attempt_apart
+from trying import attempt, attempt_each
 
 # Families and kinds that reach beside the network namespace, or need a right that no agent has.
 FOREIGN = {
@@ -40,29 +41,25 @@ FOREIGN = {
 
 def network(targets, names):
     """Which of the addresses can be connected to (and sent a datagram without an error), which names resolve."""
-    reached = []
-    for host, port in targets:
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            try:
-                with socket.socket(family, kind) as connection:
-                    connection.settimeout(1)
-                    connection.connect((host, port))
-                    if kind == socket.SOCK_DGRAM:
-                        connection.send(b"hello")
-                        connection.settimeout(0.1)
-                        connection.recv(1)
-                reached.append(f"{host}:{port}")
-            except OSError:
-                continue
-    resolved = []
-    for name in names:
-        try:
-            socket.getaddrinfo(name, 80)
-            resolved.append(name)
-        except OSError:
-            continue
+    # Side by side: where there is a network, each that does not answer takes its time.
+    with ThreadPoolExecutor(16) as pool:
+        tries = [(*target, kind) for target in targets for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        told = pool.map(lambda wanted: attempt(_reach, *wanted), tries)
+        reached = [f"{t[0]}:{t[1]}" for t, answer in zip(tries, told, strict=True) if answer == "allowed"]
+        told = pool.map(lambda name: attempt(socket.getaddrinfo, name, 80), names)
+        resolved = [name for name, answer in zip(names, told, strict=True) if answer == "allowed"]
     return {"reached": reached, "resolved": resolved}
+
+
+def _reach(host, port, kind):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as connection:
+        connection.settimeout(1)
+        connection.connect((host, port))
+        if kind == socket.SOCK_DGRAM:
+            connection.send(b"hello")
+            connection.settimeout(0.1)
+            connection.recv(1)
 
 
 def sockets():
@@ -81,17 +78,19 @@ def _pair(family):
 
 def spoofing(neighbour):
     """What became of each try to speak in another's name, or to change what we are known by."""
-    request = struct.pack("16sH2x4s8x", b"lo", socket.AF_INET, socket.inet_aton(neighbour))
+    # A second address: without its first nobody would hear the answer any more.
+    request = struct.pack("16sH2x4s8x", b"lo:1", socket.AF_INET, socket.inet_aton(neighbour))
+    apart = attempt_each({
+        "address": (_ioctl, 0x8916, request),  # SIOCSIFADDR
+        "hardware_address": (_ioctl, 0x8924, request),  # SIOCSIFHWADDR
+        "flags": (_ioctl, 0x8914, struct.pack("16sH14x", b"lo", 0x143)),  # SIOCSIFFLAGS, promiscuous
+        "route": (_netlink, 24, struct.pack("BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0)),
+        "interface": (_netlink, 16, struct.pack("BxHiII", 0, 0, 0, 1, 1)),
+        "neighbour": (_netlink, 28, struct.pack("BxxxiHBB", 2, 1, 0x80, 0, 0)),
+    })  # fmt: skip
     return {
+        **apart,
         "arp": attempt(_send_arp, neighbour),
-        "address": attempt_apart(_ioctl, 0x8916, request),  # SIOCSIFADDR
-        "hardware_address": attempt_apart(_ioctl, 0x8924, request),  # SIOCSIFHWADDR
-        "flags": attempt_apart(
-            _ioctl, 0x8914, struct.pack("16sH14x", b"lo", 0x143)
-        ),  # SIOCSIFFLAGS, promiscuous
-        "route": attempt_apart(_netlink, 24, struct.pack("BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0)),
-        "interface": attempt_apart(_netlink, 16, struct.pack("BxHiII", 0, 0, 0, 1, 1)),
-        "neighbour": attempt_apart(_netlink, 28, struct.pack("BxxxiHBB", 2, 1, 0x80, 0, 0)),
         "source": attempt(_bind, neighbour),
         "transparent": attempt(_option, socket.SOL_IP, 19, 1),  # IP_TRANSPARENT
         "device": attempt(_option, socket.SOL_SOCKET, 25, b"eth0\0"),  # SO_BINDTODEVICE

@@ -5,7 +5,7 @@ import resource
 import socket
 import subprocess
 
-from trying import attempt_apart, name_of
+from trying import attempt_each, name_of
 
 PLACES = (
     *(
@@ -82,18 +82,18 @@ def outlook():
 
 def identities():
     """What can be become: each way to another user, group, or a capability."""
-    return {
-        "setuid_root": attempt_apart(os.setuid, 0),
-        "setuid_other": attempt_apart(os.setuid, 1000),
-        "setgid_root": attempt_apart(os.setgid, 0),
-        "setgroups": attempt_apart(os.setgroups, [0]),
-        "setreuid": attempt_apart(os.setreuid, 0, 0),
-        "chroot": attempt_apart(os.chroot, "/tmp"),
-        "nice": attempt_apart(os.nice, -5),
-        "raise_nofile": attempt_apart(_raise, resource.RLIMIT_NOFILE, 1),
-        "raise_core": attempt_apart(_raise, resource.RLIMIT_CORE, 1024 * 1024),
-        "realtime": attempt_apart(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)),
-    }
+    return attempt_each({
+        "setuid_root": (os.setuid, 0),
+        "setuid_other": (os.setuid, 1000),
+        "setgid_root": (os.setgid, 0),
+        "setgroups": (os.setgroups, [0]),
+        "setreuid": (os.setreuid, 0, 0),
+        "chroot": (os.chroot, "/tmp"),
+        "nice": (os.nice, -5),
+        "raise_nofile": (_raise, resource.RLIMIT_NOFILE, 1),
+        "raise_core": (_raise, resource.RLIMIT_CORE, 1024 * 1024),
+        "realtime": (os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)),
+    })  # fmt: skip
 
 
 def elevated(programs):

@@ -2,7 +2,7 @@
 
 import os
 
-from trying import attempt, attempt_apart, name_of
+from trying import attempt, attempt_each, name_of
 
 
 def read(path):
@@ -58,7 +58,7 @@ def executables():
     """What became of opening for writing what runs: our interpreter, process 1, its tools, by every name."""
     kit = "/run/agentstore/bin"
     places = ["/proc/self/exe", "/proc/1/exe", *(f"{kit}/{name}" for name in os.listdir(kit))]
-    told = {place: attempt_apart(_open_to_write, place) for place in places if not os.path.isdir(place)}
+    told = attempt_each({place: (_open_to_write, place) for place in places if not os.path.isdir(place)})
     told["unlink"] = attempt(os.unlink, f"{kit}/busybox")
     told["rename"] = attempt(os.rename, f"{kit}/busybox", f"{kit}/other")
     told["chmod"] = attempt(os.chmod, f"{kit}/busybox", 0o777)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.test import override_settings
 
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
@@ -83,8 +84,18 @@ def known_host(name: str, **fields) -> Host:
     return found
 
 
+@pytest.fixture(scope="session")
+def engine_images():
+    """Stacks whose images stay in the engine until the run ends: a test finds there what another brought in."""
+    stacks: list[str] = []
+    yield stacks
+    for stack in stacks:
+        with override_settings(SANDBOX_STACK=stack):
+            make_driver("docker").keep_images(())
+
+
 @pytest.fixture
-def own_stack(settings, driver, transactional_db, run_dir):
+def own_stack(settings, driver, transactional_db, run_dir, engine_images):
     """A stack of this test alone, of which nothing is left afterwards; tasks run where they are enqueued."""
     settings.SANDBOX_STACK = f"test-{new_id().hex[-8:]}"
     settings.SANDBOX_DRIVER = driver.name
@@ -97,8 +108,7 @@ def own_stack(settings, driver, transactional_db, run_dir):
     app.conf.task_always_eager = False
     reaper.remove_everything(driver=driver, by="test")
     if driver.name == "docker":
-        # What other tests unpacked stays: it goes with the directory of the whole run.
-        driver.keep_images(())
+        engine_images.append(settings.SANDBOX_STACK)
 
 
 @pytest.fixture

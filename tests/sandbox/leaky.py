@@ -32,16 +32,19 @@ Leak = Callable[[Options], None]
 class LeakyDriver(DockerDriver):
     """The docker driver with one leak in it."""
 
-    def __init__(self, leak: Leak, *, is_polite: bool = False) -> None:
+    # Whether it asks before it kills.
+    is_polite = False
+
+    def __init__(self, leak: Leak) -> None:
         super().__init__()
-        self._leak, self._is_polite = leak, is_polite
+        self._leak = leak
 
     def stop(self, handle: str) -> None:
         """As the sound one, or after asking nicely."""
-        if self._is_polite:
+        if self.is_polite:
             with contextlib.suppress(NotFound, RequestException):
                 self._client.api.kill(handle, signal="SIGTERM")
-                self._client.api.wait(handle, timeout=7)
+                self._client.api.wait(handle, timeout=6)
         super().stop(handle)
 
     def start(self, launch: Launch) -> Started:
@@ -166,6 +169,8 @@ def _hosts_files(options: Options) -> None:
     _with_mount(place, place)(options)
 
 
+_on_the_hosts_network = _set("network_mode", "host")
+
 # The check that has to turn to broken: the leak that it has to see.
 LEAKS: dict[str, Leak] = {
     "no_root": _as_root,
@@ -183,12 +188,12 @@ LEAKS: dict[str, Leak] = {
     "no_host_wide_calls": _default_profile,
     "runtimes_fall_back": _unconfined,
     "no_setting_of_clocks": _almost_the_host,
-    "loopback_only": _set("network_mode", "host"),
-    "no_network": _set("network_mode", "host"),
-    "no_names": _set("network_mode", "host"),
+    "loopback_only": _on_the_hosts_network,
+    "no_network": _on_the_hosts_network,
+    "no_names": _on_the_hosts_network,
     "no_foreign_sockets": _default_profile,
     "no_spoofing": _almost_the_host,
-    "no_unix_sockets_of_the_host": _set("network_mode", "host"),
+    "no_unix_sockets_of_the_host": _on_the_hosts_network,
     "no_secrets_of_the_host": _hosts_files,
     "no_processes_of_the_host": _set("pid_mode", "host"),
     "no_overwriting_of_programs": _writable_kit,

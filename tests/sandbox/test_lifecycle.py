@@ -156,7 +156,7 @@ def test_what_was_killed_outside_is_found_and_told_apart(own_stack, driver, spec
 def test_what_ended_since_nobody_looked_after_it_is_ours(own_stack, driver, spec, settings):
     """As after an hour without the sandbox worker; each round of the reaper is a sign of life."""
     claim(spec, "so that the driver is proven")
-    settings.SANDBOX_DEAD_MAN_SECONDS = 8
+    settings.SANDBOX_DEAD_MAN_SECONDS = 5
     claimed = claim(spec)
     alive = gateway_dir(claimed.id) / "alive"
     before = alive.read_text()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
+from django.conf import settings as django_settings
 
 from sandbox import pool, protocols, reaper
 from sandbox.hosts import this_host
@@ -16,48 +14,37 @@ from sandbox.models import Sandbox
 from sandbox.places import door_dir
 from sandbox.protocols import Done, InvokeRequest
 from tests.database import database_url
+from tests.sandbox.killed import workers
 from tests.sandbox.servers import warm_row
 
 pytestmark = pytest.mark.containers
 Status = Sandbox.Status
 
-# A process that does one task and is killed right before or after one call of it.
-DIES = """
-import os, signal, sys, uuid, django
-django.setup()
-from sandbox import doors, reaper, starting
-from sandbox.drivers import make_driver
-driver_name, task, when, what, sandbox_id = sys.argv[1:]
-driver = make_driver(driver_name)
-def die(*a, **k):
-    os.kill(os.getpid(), signal.SIGKILL)
-def dying(call):
-    def called(*arguments, **more):
-        if when == "before":
-            die()
-        call(*arguments, **more)
-        die()
-    return called
-owner, name = {
-    "prepare": (doors, "prepare"), "start": (type(driver), "start"), "ready": (starting, "_finish_ready"),
-    "stop": (type(driver), "stop"), "remove": (doors, "remove"),
-}[what]
-setattr(owner, name, dying(getattr(owner, name)))
-service = starting.start_sandbox if task == "start" else reaper.stop_sandbox
-service(sandbox_id=uuid.UUID(sandbox_id), driver=driver)
-"""
+
+@pytest.fixture(scope="module")
+def nursery(django_db_setup):
+    with workers({
+        "DJANGO_SETTINGS_MODULE": "agentstore.settings", "DATABASE_URL": database_url(),
+        "AGENTSTORE_DATA_DIR": str(django_settings.DATA_DIR),
+    }) as found:  # fmt: skip
+        yield found
 
 
-def do_and_die(driver, task, when, what, sandbox_id, settings):
-    """The task in a worker of its own, which does not survive it."""
-    environment = {
-        **os.environ, "DJANGO_SETTINGS_MODULE": "agentstore.settings", "DATABASE_URL": database_url(),
-        "SANDBOX_STACK": settings.SANDBOX_STACK, "AGENTSTORE_RUN_DIR": str(settings.RUN_DIR),
-        "AGENTSTORE_DATA_DIR": str(settings.DATA_DIR), "SANDBOX_HOST": this_host(),
-    }  # fmt: skip
-    command = [sys.executable, "-c", DIES, driver.name, task, when, what, str(sandbox_id)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+@pytest.fixture
+def do_and_die(nursery, driver, settings):
+    """`do_and_die(task, when, what, sandbox_id)`: the task in a worker of its own, which does not survive it."""
+
+    def do(task, when, what, sandbox_id):
+        code, errors = nursery.die(
+            driver=driver.name, task=task, when=when, what=what, sandbox_id=sandbox_id,
+            settings={
+                "SANDBOX_STACK": settings.SANDBOX_STACK, "SANDBOX_HOST": this_host(),
+                "RUN_DIR": settings.RUN_DIR, "GATEWAY_SOCKET_DIR": settings.GATEWAY_SOCKET_DIR,
+            },
+        )  # fmt: skip
+        assert code == -signal.SIGKILL, errors
+
+    return do
 
 
 def containers(driver, settings):
@@ -79,11 +66,13 @@ def ask(claimed, prompt):
     [("before", "prepare"), ("after", "prepare"), ("before", "start"), ("after", "start"), ("before", "ready"),
      ("after", "ready")],
 )  # fmt: skip
-def test_a_start_is_taken_up_again_wherever_it_was_killed(own_stack, driver, spec, settings, when, what):
+def test_a_start_is_taken_up_again_wherever_it_was_killed(
+    own_stack, driver, spec, settings, do_and_die, when, what
+):
     row, _ = warm_row(
         spec, status=Status.STARTING, claim_key="c", ready_at=None, token_hash="", host=this_host()
     )
-    do_and_die(driver, "start", when, what, row.pk, settings)
+    do_and_die("start", when, what, row.pk)
     # As the worker does when it comes back; the task runs here, since nobody else would.
     reaper.resume_starts(at_once=True)
     reaper.reap_sandboxes(driver=driver)
@@ -98,10 +87,10 @@ def test_a_start_is_taken_up_again_wherever_it_was_killed(own_stack, driver, spe
 @pytest.mark.parametrize(
     ("when", "what"), [("before", "stop"), ("after", "stop"), ("before", "remove"), ("after", "remove")]
 )
-def test_an_end_is_finished_wherever_it_was_killed(own_stack, driver, spec, settings, when, what):
+def test_an_end_is_finished_wherever_it_was_killed(own_stack, driver, spec, settings, do_and_die, when, what):
     claimed = pool.claim(spec=spec, tenant="version-1", claim_key="c", wait_seconds=120)
     Sandbox.objects.filter(pk=claimed.id).update(status=Status.STOPPED)
-    do_and_die(driver, "stop", when, what, claimed.id, settings)
+    do_and_die("stop", when, what, claimed.id)
     reaper.reap_sandboxes(driver=driver)
     assert containers(driver, settings) == []
     assert not door_dir(claimed.id).exists()
