@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.test import override_settings
+from docker.errors import APIError
 
 from agentstore.kit.clock import now
 from agentstore.kit.ids import new_id
 from sandbox import hosts, reaper
 from sandbox.driver import Driver
 from sandbox.drivers import DRIVERS, make_driver
+from sandbox.drivers.docker_images import repository
+from sandbox.engine.client import engine_client
 from sandbox.images import BuiltImage, build_source
 from sandbox.models import Host
 from sandbox.spec import RunSpec, Trust
@@ -86,12 +89,16 @@ def known_host(name: str, **fields) -> Host:
 
 @pytest.fixture(scope="session")
 def engine_images():
-    """Stacks whose images stay in the engine until the run ends: a test finds there what another brought in."""
-    stacks: list[str] = []
-    yield stacks
-    for stack in stacks:
-        with override_settings(SANDBOX_STACK=stack):
-            make_driver("docker").keep_images(())
+    """The names under which images stay in the engine until the run ends: a test finds what another brought in."""
+    names: set[str] = set()
+    yield names
+    if names:
+        api = engine_client().api
+        for row in api.images(name="agentstore/store-*"):
+            for tag in row["RepoTags"] or ():
+                if tag.partition(":")[0] in names:
+                    with suppress(APIError):  # a container of another run has it
+                        api.remove_image(tag)
 
 
 @pytest.fixture
@@ -108,7 +115,7 @@ def own_stack(settings, driver, transactional_db, run_dir, engine_images):
     app.conf.task_always_eager = False
     reaper.remove_everything(driver=driver, by="test")
     if driver.name == "docker":
-        engine_images.append(settings.SANDBOX_STACK)
+        engine_images.add(repository())
 
 
 @pytest.fixture
