@@ -15,7 +15,13 @@ from sandbox.drivers import chosen_driver
 from sandbox.images import build_source
 from tests.conversations.live import Web
 from tests.look.axe import keep_picture, session_cookies, walk, watch
-from tests.sandbox.conftest import AGENTS, driver, own_stack, run_dir  # noqa: F401  (fixtures are found by name)
+from tests.sandbox.conftest import (  # noqa: F401  (fixtures are found by name)
+    AGENTS,
+    driver,
+    engine_images,
+    own_stack,
+    run_dir,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.containers, pytest.mark.django_db(transaction=True)]
 

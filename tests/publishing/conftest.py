@@ -11,7 +11,7 @@ from marketplace.publishing.manifest import parse_manifest
 from marketplace.publishing.models import Submission, Version
 from marketplace.publishing.submissions import receive_bundle
 from tests.bundles import manifest_text, source_bundle
-from tests.sandbox.conftest import driver, own_stack, run_dir  # noqa: F401  (fixtures)
+from tests.sandbox.conftest import driver, engine_images, own_stack, run_dir  # noqa: F401  (fixtures)
 
 IMAGE = "sha256:" + "a" * 64
 
