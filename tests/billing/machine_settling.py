@@ -121,16 +121,24 @@ class Settlements(Happenings):
         invoices.issue_prepared()
         disputes.issue_credit_notes()
 
-    @precondition(lambda self: _issued().exists())
+    def may_be_paid(self) -> QuerySet[Invoice]:
+        """Invoices that were sent and not paid."""
+        return Invoice.objects.exclude(status__in=["prepared", "paid"])
+
     @rule(data=st.data(), pays=st.booleans())
     def an_invoice_ends(self, data: st.DataObject, pays: bool) -> None:
         """Paid, also after it was given up, or given up."""
-        found = list(_issued().order_by("pk"))
+        found = list((self.may_be_paid() if pays else Settlements.may_be_paid(self)).order_by("pk"))
+        if not found:
+            return
         invoice = found[data.draw(st.integers(0, len(found) - 1))]
         if not pays:
             with contextlib.suppress(Conflict):
                 dunning.write_off(invoice=invoice, by="test", reason="bankrupt")
             return
+        self.pay(invoice)
+
+    def pay(self, invoice: Invoice) -> None:
         self.standin.get(f"/invoices/{invoice.processor_ref}/pay")
         told = invoicing.retrieve_invoice(invoice_id=invoice.processor_ref)
         if told.status == "paid":
@@ -184,10 +192,6 @@ class Settlements(Happenings):
         account = PayoutAccount.objects.get(owner_ref=STUDIO).processor_ref
         self.standin.post(f"/accounts/{account}/bank")
         payout_accounts.refresh_account(owner_ref=STUDIO)
-
-
-def _issued() -> QuerySet[Invoice]:
-    return Invoice.objects.exclude(status__in=["prepared", "paid"])
 
 
 def credited(merchant: str) -> int:

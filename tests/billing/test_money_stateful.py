@@ -16,6 +16,7 @@ from billing.accounts import (
     merchant_prepaid,
     merchant_receivable,
     merchant_wallet,
+    operator_bank,
     processor_clearing,
 )
 from billing.earnings import developer_available, developer_reserve
@@ -34,6 +35,7 @@ from billing.models import (
 from billing.statement_rules import sign_of
 from tests.billing.conftest import STUDIO
 from tests.billing.machine import MERCHANTS, PROCESSOR_FEE
+from tests.billing.machine_banks import Banks
 from tests.billing.machine_settling import Settlements, credited, owed_by_invoices, written_off_shares
 from tests.billing.standin import StandIn
 
@@ -50,7 +52,7 @@ def rounded(merchant: str) -> int:
     return total(Statement.objects.filter(owner_ref=merchant), "rounding_micros") + credited(merchant)
 
 
-class MoneyMachine(Settlements):
+class MoneyMachine(Banks):
     """The promises."""
 
     @invariant()
@@ -84,7 +86,8 @@ class MoneyMachine(Settlements):
             held = UsageEvent.objects.filter(
                 merchant_ref=merchant, kind="ppcv", funding="postpaid", status__in=OPEN
             )
-            assert owed + total(held) <= self.most_allowed[merchant] + taxed.micros
+            allowed = self.most_allowed[merchant] + taxed.micros + self.kept_back[merchant]
+            assert owed + total(held) <= allowed
 
     @invariant()
     def the_ledger_is_the_sum_of_the_events(self) -> None:
@@ -152,7 +155,8 @@ class MoneyMachine(Settlements):
         minor = total(Invoice.objects.all(), "paid_minor")
         minor -= total(Payout.objects.exclude(status="returned"), "amount_minor")
         fees = PROCESSOR_FEE * (len(self.sold) + self.top_ups + len(self.withdrawn))
-        expected = paid - fees + Money.from_minor(minor, "USD").micros
+        expected = paid - fees + Money.from_minor(minor, "USD").micros - self.at_own_bank
+        assert ledger.balance(operator_bank("USD")).micros == self.at_own_bank
         assert ledger.balance(processor_clearing("USD")).micros == expected
 
     @invariant()
