@@ -248,6 +248,19 @@ def test_the_search_page(client, indexed):
     assert client.get(address("search"), {"max": "NaN"}).status_code == 200
 
 
+def test_the_search_page_says_when_only_meanings_fit(client, indexed):
+    def page(query):
+        return client.get(address("search"), {"q": query}).content.decode()
+
+    said = "No product has these words"
+    by_meaning = page("beverage merlot")
+    assert "Red Wine" in by_meaning
+    assert said in by_meaning
+    assert 'aria-label="Filters"' not in by_meaning
+    assert said not in page("camera")
+    assert said not in page("")
+
+
 def test_an_empty_store_says_so(client, db):
     assert "nothing to find yet" in client.get(address("search")).content.decode()
 

@@ -43,6 +43,8 @@ def search(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "result": result,
+        # Whatever has a price is in a range of it: none is there where no product has the words.
+        "by_meaning": bool(query.strip() and result.items and not result.facets.get("price")),
         "next_cursor": result.next_cursor,
         "category": category,
         "category_name": names.get(category, category),
