@@ -88,6 +88,7 @@ def test_the_store_answers_refuses_or_is_away(store, gateway):
     (found,) = store.search_catalog("lamp", max_price=2000).products
     assert (found.title, found.variants[0].price, found.rating) == ("Lamp", 1000, 4.0)
     assert gateway.calls[0][1]["filters"] == {"price": {"max": 2000}}
+    assert gateway.calls[0][1]["fields"] == ["products"], "facets cost the store, and nobody here shows them"
     with pytest.raises(Refused) as refused:
         store.recommend("var_404", reason="It is not there.")
     assert (refused.value.code, refused.value.status) == ("unknown_variant", 422)

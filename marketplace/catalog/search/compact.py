@@ -22,7 +22,7 @@ _DOMAIN: Final = "com.microsoft"
 def compact_model(path: Path) -> bytes:
     """The model at a path, rewritten; a model without such weights comes back as it is.
 
-    Its vectors are within a cosine of 0.98 of the original's.
+    Its vectors are within a cosine of 0.97 of the original's, of 0.98 where the text has words that the model knows.
     """
     import onnx  # heavy: only processes that search pay for it
 
